@@ -1,0 +1,9 @@
+"""Turns a proposal into outcomes by training every member at once.
+
+The only place with jit, vmap, scan and sharding of members.
+"""
+
+from evotune.engine._engine import Engine, Finished
+from evotune.engine._plan import Plan, ProgramSpec
+
+__all__ = ["Engine", "Finished", "Plan", "ProgramSpec"]

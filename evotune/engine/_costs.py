@@ -1,0 +1,70 @@
+"""What compiling and arithmetic cost, by kind of device."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Costs:
+    """Rough costs that plans are weighed by; ratios matter, not absolute seconds.
+
+    Attributes:
+        compile_seconds: To trace and compile one program.
+        multiply_add_seconds: Of one device, in small batched matrix products.
+        step_seconds: Of one training step of a block besides its arithmetic.
+        max_lanes: Most members of one device in one call, which bounds the block's
+            working set to the cache on CPU, and memory on accelerators.
+    """
+
+    compile_seconds: float
+    multiply_add_seconds: float
+    step_seconds: float
+    max_lanes: int
+
+    def training_seconds(
+        self, multiply_adds: float, *, steps: float, lanes: int, devices: int
+    ) -> float:
+        """Expected seconds of one training in a full call over all devices."""
+        on_device = lanes / devices
+        block = steps * self.step_seconds + on_device * (
+            multiply_adds * self.multiply_add_seconds
+        )
+        return block / lanes
+
+    def lanes(self, step_work: float, *, members: float, devices: int) -> int:
+        """Members of one call: enough to bury the cost of a step, not more.
+
+        Args:
+            step_work: Multiply-adds of one member's step; 0 where unknown.
+            members: Members expected in a generation.
+            devices: Number of devices.
+        """
+        wanted = self.max_lanes
+        if step_work:
+            member_seconds = step_work * self.multiply_add_seconds
+            wanted = math.ceil(_BURY * self.step_seconds / member_seconds)
+        on_device = min(wanted, self.max_lanes, math.ceil(members / devices))
+        return devices * max(1, on_device)
+
+
+_BURY = 8.0  # a block's arithmetic is to be this many times its cost of a step
+
+CPU = Costs(
+    compile_seconds=1.3,
+    multiply_add_seconds=3e-11,
+    step_seconds=4e-5,
+    max_lanes=16,
+)
+ACCELERATOR = Costs(
+    compile_seconds=6.0,
+    multiply_add_seconds=4e-13,
+    step_seconds=2e-4,
+    max_lanes=1024,
+)
+
+
+def default_costs(device_kind: str) -> Costs:
+    """Costs that ship for a kind of device."""
+    return CPU if device_kind == "cpu" else ACCELERATOR

@@ -1,0 +1,323 @@
+"""The engine: proposals in, outcomes out, a population trained in between."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from evotune._contracts import EMPTY, FRESH, Binding, Outcome, Proposal, Status
+from evotune._errors import HyperparameterError, raise_all
+from evotune.engine._binding import Binder, extreme_values
+from evotune.engine._costs import default_costs
+from evotune.engine._devices import (
+    REPLICATED,
+    cores,
+    local_mesh,
+    one_cpu_device_per_core,
+    sharded,
+)
+from evotune.engine._inputs import plain_config, searched_inputs
+from evotune.engine._member import Trained
+from evotune.engine._plan import Plan
+from evotune.engine._planning import make_plan
+from evotune.engine._program import Program
+from evotune.space import Space
+from evotune.tasks import Hyperparameters, Task
+
+_IN_FLIGHT = 2
+"""Blocks given to the devices ahead of the one whose results are awaited."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A block of members that has been trained.
+
+    Attributes:
+        outcome: Their results as numpy arrays, padded with EMPTY to P rows.
+        values: f32[P] objective in the user's sign; NaN for a diverged member.
+        metrics: f32[P, T] by name, what each epoch recorded; NaN beyond the curve's
+            length.
+    """
+
+    outcome: Outcome
+    values: np.ndarray
+    metrics: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Block:
+    program: Program
+    rows: np.ndarray
+    config: Mapping[str, np.ndarray]
+    proposal: Proposal
+
+
+class Engine:
+    """Trains proposals: ``submit`` queues members, ``collect`` returns finished blocks.
+
+    Args:
+        task: What is trained.
+        space: What is searched.
+        rows: P, the most members of one proposal.
+        seed: All randomness of training hangs on it and on trial numbers.
+        value: Whether a member's value is that of its "last" or its "best" epoch.
+        static: Names of hyperparameters that must be static.
+        trainings: Expected number of trainings, which the plan weighs; None if unknown.
+        on_event: Called with a line of text when something worth showing happens.
+
+    Raises:
+        HyperparameterError: If the space does not fit the task; nothing was compiled.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        space: Space,
+        *,
+        rows: int,
+        seed: int = 0,
+        value: Literal["last", "best"] = "last",
+        static: Collection[str] = (),
+        trainings: int | None = None,
+        on_event: Callable[[str], None] | None = None,
+    ):
+        """See the class."""
+        if value not in ("last", "best"):
+            raise HyperparameterError(
+                f"value must be 'last' or 'best', but got {value!r}. 'last' takes a "
+                "member's last evaluation, 'best' its best one."
+            )
+        self.task, self.space, self.rows = task, space, rows
+        self.metric, self.direction = task.metric, task.direction
+        extremes = extreme_values(space)
+        raise_all(task.check(extremes), HyperparameterError, "The space")
+        one_cpu_device_per_core()
+        self._sign = 1.0 if task.direction == "maximize" else -1.0
+        self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
+        self._on_event = on_event or (lambda _: None)
+        binder = Binder(task, space)
+        binder.check_names()
+        self._metric_names = binder.metrics()
+        self._inputs = searched_inputs(space, binder.bindings(static))
+        self.points = max(extremes.get("epochs", (task.epochs,)))
+        self._mesh = local_mesh()
+        device = self._mesh.devices.flat[0]
+        self.plan: Plan = make_plan(
+            task,
+            space,
+            self._inputs,
+            rows=rows,
+            trainings=trainings,
+            devices=self._mesh.size,
+            device_kind=device.device_kind,
+            costs=default_costs(device.device_kind),
+        )
+        self._programs = [
+            Program(
+                spec,
+                task,
+                self._inputs,
+                space.constants,
+                self._mesh,
+                metrics=self._metric_names,
+                points=self.points,
+                keep_best=value == "best",
+            )
+            for spec in self.plan.programs
+        ]
+        self._data: Any = None
+        self._waiting: collections.deque[_Block] = collections.deque()
+        self._running: collections.deque[tuple[_Block, Any]] = collections.deque()
+        self._members: dict[int, tuple[Any, int]] = {}
+        self.compile_seconds = 0.0
+        self.run_seconds = 0.0
+
+    @property
+    def structural(self) -> tuple[str, ...]:
+        """Names of searched hyperparameters that change shapes or programs."""
+        return tuple(
+            entry.name
+            for entry in self._inputs
+            if entry.is_size or entry.binding is Binding.STATIC
+        )
+
+    @property
+    def pending(self) -> int:
+        """Members submitted and not yet collected."""
+        blocks = [*self._waiting, *(block for block, _ in self._running)]
+        return sum(len(block.rows) for block in blocks)
+
+    def params(self, x: np.ndarray) -> list[dict[str, Any]]:
+        """Plain values of the active hyperparameters of each row of f32[P, D]."""
+        return self.space.params(x)
+
+    def submit(self, proposal: Proposal) -> None:
+        """Queues the members of ``proposal``; EMPTY rows are ignored.
+
+        The first call compiles every program of the plan.
+
+        Raises:
+            NotImplementedError: If a member continues another's state.
+        """
+        host = jax.tree.map(np.asarray, proposal)
+        rows = np.flatnonzero(host.trial != EMPTY)
+        if np.any(host.source[rows] != FRESH) or np.any(np.isfinite(host.until[rows])):
+            raise NotImplementedError(
+                "This engine trains every member from its start to its own end: "
+                "`source` must be FRESH and `until` FULL."
+            )
+        self._compile()
+        columns = self.space.decode(host.x)
+        configs = [plain_config(columns, row) for row in range(len(host.trial))]
+        groups: dict[int, list[int]] = {}
+        for row in rows:
+            groups.setdefault(self.plan.program_for(configs[row]), []).append(row)
+        config = {name: np.asarray(column) for name, column in columns.items()}
+        for index in sorted(groups):
+            members = sorted(groups[index], key=lambda row: self._epochs(configs[row]))
+            lanes = self._programs[index].spec.lanes
+            for start in range(0, len(members), lanes):
+                self._waiting.append(
+                    _Block(
+                        program=self._programs[index],
+                        rows=np.asarray(members[start : start + lanes]),
+                        config=config,
+                        proposal=host,
+                    )
+                )
+        self._dispatch()
+
+    def collect(self) -> Finished:
+        """The next finished block, in the order of submission within each program.
+
+        Raises:
+            LookupError: If nothing is pending.
+        """
+        if not self._running:
+            self._dispatch()
+        if not self._running:
+            raise LookupError("collect() without pending members. Call submit() first.")
+        start = time.perf_counter()
+        block, trained = self._running.popleft()
+        jax.block_until_ready(trained)
+        self._dispatch()
+        self.run_seconds += time.perf_counter() - start
+        self._members = {
+            int(trial): (trained.state, lane)
+            for lane, trial in enumerate(block.proposal.trial[block.rows])
+        }
+        return self._finished(block, trained)
+
+    def cancel(self) -> None:
+        """Drops the members that no device has started on."""
+        self._waiting.clear()
+
+    def member(self, trial: int) -> Any:
+        """The final state of a member of the last collected block, as numpy arrays.
+
+        Raises:
+            KeyError: If the trial was not in that block.
+        """
+        state, lane = self._members[trial]
+        return jax.tree.map(lambda leaf: _row(leaf, lane), state)
+
+    def _compile(self) -> None:
+        """Compiles all programs, in threads: XLA leaves Python's lock meanwhile."""
+        if self._data is not None:
+            return
+        start = time.perf_counter()
+        data = self.task.data()
+        self._data = jax.device_put(data, sharded(self._mesh, REPLICATED))
+        done = 0
+        with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
+            futures = [pool.submit(p.compile, self._data) for p in self._programs]
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+                done += 1
+                self._on_event(f"compiled {done} of {len(futures)} programs")
+        self.compile_seconds += time.perf_counter() - start
+
+    def _dispatch(self) -> None:
+        while self._waiting and len(self._running) < _IN_FLIGHT:
+            block = self._waiting.popleft()
+            lanes = block.program.spec.lanes
+            filled = np.resize(block.rows, lanes)  # idle lanes repeat members
+            leaves = {
+                entry.name: entry.leaf(block.config[entry.name][filled])
+                for entry in self._inputs
+                if entry.binding is not Binding.STATIC
+            }
+            epochs = [self._epochs(plain_config(block.config, r)) for r in block.rows]
+            trained = block.program(
+                leaves,
+                block.proposal.trial[filled],
+                block.proposal.replica[filled],
+                self._data,
+                self._seed,
+                np.asarray(max(epochs), np.int32),
+            )
+            self._running.append((block, trained))
+
+    def _epochs(self, config: Mapping[str, Any]) -> int:
+        hp = Hyperparameters({**self.space.constants, **config})
+        return int(hp.get("epochs", self.task.epochs))
+
+    def _finished(self, block: _Block, trained: Trained) -> Finished:
+        count = len(block.rows)
+        curves = {k: _host(v)[:count] for k, v in trained.curves.items()}
+        length, diverged = _host(trained.length)[:count], _host(trained.diverged)[:count]
+        value = np.where(diverged, np.nan, _host(trained.value)[:count])
+        objective = self._sign * np.nan_to_num(curves[self.metric], nan=0.0)
+        proposal = block.proposal
+
+        def padded(values: Any, fill: Any, dtype: Any) -> np.ndarray:
+            values = np.asarray(values, dtype)
+            result = np.full((self.rows, *values.shape[1:]), fill, dtype)
+            result[:count] = values
+            return result
+
+        status = np.where(diverged, Status.DIVERGED, Status.COMPLETE)
+        fitness = np.where(diverged, -np.inf, self._sign * value)
+        outcome = Outcome(
+            trial=padded(proposal.trial[block.rows], EMPTY, np.int32),
+            replica=padded(proposal.replica[block.rows], 0, np.int32),
+            x=padded(proposal.x[block.rows], 0.0, np.float32),
+            fitness=padded(fitness[:, None], -np.inf, np.float32),
+            constraints=np.zeros((self.rows, 0), np.float32),
+            variance=np.zeros((self.rows, 1), np.float32),
+            status=padded(status, Status.RUNNING, np.int32),
+            spent=padded(length, 0.0, np.float32),
+            curve=padded(objective, 0.0, np.float32),
+            curve_len=padded(length, 0, np.int32),
+        )
+        return Finished(
+            outcome=outcome,
+            values=padded(value, np.nan, np.float32),
+            metrics={k: padded(v, np.nan, np.float32) for k, v in curves.items()},
+        )
+
+
+def _host(array: jax.Array) -> np.ndarray:
+    """A small sharded array as one numpy array."""
+    return np.concatenate([np.asarray(shard.data) for shard in _shards(array)])
+
+
+def _row(array: jax.Array, lane: int) -> np.ndarray:
+    """One lane, read from the device that holds it, without compiling a slice."""
+    for shard in _shards(array):
+        rows = shard.data.shape[0]
+        if lane < rows:
+            return np.array(np.asarray(shard.data)[lane])
+        lane -= rows
+    raise IndexError(lane)
+
+
+def _shards(array: jax.Array) -> list[Any]:
+    return sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)

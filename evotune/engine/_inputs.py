@@ -1,0 +1,135 @@
+"""How hyperparameters enter a program: columns of values to leaves, leaves to values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evotune import nn
+from evotune._contracts import Binding
+from evotune.space import Space
+from evotune.tasks import Hyperparameters
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Input:
+    """One searched hyperparameter and how it is bound.
+
+    Attributes:
+        name: Its name in the space.
+        binding: TRACED, MASKED or STATIC.
+        options: The choices of a categorical; () of a range.
+        integer: Whether all of its values are integers.
+    """
+
+    name: str
+    binding: Binding
+    options: tuple[Any, ...]
+    integer: bool
+
+    @property
+    def by_index(self) -> bool:
+        """Whether members carry the index of an option instead of a number."""
+        return self.binding is Binding.MASKED and not numeric(self.options)
+
+    @property
+    def is_size(self) -> bool:
+        """Whether arrays are padded to a capacity of it."""
+        return self.binding is Binding.MASKED and not self.by_index
+
+    def leaf(self, values: Sequence[Any]) -> np.ndarray:
+        """[P] array that enters the program for the column ``values``."""
+        if self.by_index:
+            index = {option: i for i, option in enumerate(self.options)}
+            return np.asarray([index[value] for value in values], np.int32)
+        array = np.asarray(values)
+        if array.dtype == np.bool_:
+            return array
+        return array.astype(np.int32 if self.integer else np.float32)
+
+    def value(self, leaf: jax.Array, capacity: Mapping[str, int]) -> Any:
+        """What the task sees for one member's ``leaf``."""
+        if self.by_index:
+            return nn.Choice(leaf, self.options)
+        if self.is_size:
+            return nn.Size(leaf, capacity[self.name])
+        return leaf
+
+
+def numeric(options: Sequence[Any]) -> bool:
+    """Whether all options are of one numeric kind (an empty range is)."""
+    if any(isinstance(option, bool) for option in options):
+        return all(isinstance(option, bool) for option in options)
+    return all(isinstance(option, int | float) for option in options)
+
+
+def searched_inputs(space: Space, bindings: Mapping[str, Binding]) -> tuple[Input, ...]:
+    """One `Input` for each searched dimension, in the order of the space."""
+    inputs = []
+    for name in space.names:
+        dimension = space.dimensions[name]
+        options = choices(dimension)
+        integers = options or (dimension.low, dimension.high)
+        inputs.append(
+            Input(
+                name=name,
+                binding=bindings[name],
+                options=options,
+                integer=all(isinstance(value, int) for value in integers),
+            )
+        )
+    return tuple(inputs)
+
+
+def choices(dimension: Any) -> tuple[Any, ...]:
+    """The choices of a categorical or boolean dimension; () of a range."""
+    return tuple(getattr(dimension, "choices", ()))
+
+
+def member_values(
+    inputs: Sequence[Input],
+    leaves: Mapping[str, jax.Array],
+    *,
+    static: Mapping[str, Any],
+    capacity: Mapping[str, int],
+) -> Hyperparameters:
+    """The hyperparameters of one member inside a program.
+
+    Args:
+        inputs: All searched hyperparameters.
+        leaves: Scalar leaf of each one that is not static.
+        static: Plain values of the static ones and of the space's constants.
+        capacity: What sizes are padded to.
+    """
+    traced = {
+        entry.name: entry.value(leaves[entry.name], capacity)
+        for entry in inputs
+        if entry.binding is not Binding.STATIC
+    }
+    return Hyperparameters({**static, **traced})
+
+
+def leaf_structs(inputs: Sequence[Input]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Abstract scalars for the leaves of one member."""
+    structs = {}
+    for entry in inputs:
+        if entry.binding is Binding.STATIC:
+            continue
+        example = entry.leaf(entry.options[:1] or [1])
+        structs[entry.name] = jax.ShapeDtypeStruct((), jnp.dtype(example.dtype))
+    return structs
+
+
+def plain_config(columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, Any]:
+    """Row ``row`` of decoded columns as plain Python values."""
+    return {
+        name: column[row].item() if hasattr(column[row], "item") else column[row]
+        for name, column in columns.items()
+    }
+
+

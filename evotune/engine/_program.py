@@ -1,0 +1,150 @@
+"""A compiled program: a block of members trained at once on all devices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from evotune.engine._devices import MEMBERS, REPLICATED, sharded
+from evotune.engine._inputs import Input, leaf_structs, member_values
+from evotune.engine._member import Trained, train_member
+from evotune.engine._plan import ProgramSpec
+from evotune.tasks import Task
+
+_CPU_OPTIONS = {"xla_backend_optimization_level": 1}
+
+
+class Program:
+    """``lanes`` members in one call: vmap inside shard_map, whole trainings in a loop.
+
+    The data, the seed and the number of epochs are arguments, so nothing but the shapes
+    and the static values is compiled in.
+    """
+
+    def __init__(
+        self,
+        spec: ProgramSpec,
+        task: Task,
+        inputs: Sequence[Input],
+        constants: Mapping[str, Any],
+        mesh: Mesh,
+        *,
+        metrics: Sequence[str],
+        points: int,
+        keep_best: bool,
+    ):
+        """Describes the program; nothing is compiled yet.
+
+        Args:
+            spec: Its static values, capacities and lanes.
+            task: What is trained.
+            inputs: How each searched hyperparameter is bound.
+            constants: Plain values that the space fixes.
+            mesh: The devices.
+            metrics: Names of all that a step and an evaluation record.
+            points: T, the length of the curves.
+            keep_best: Whether members report their best epoch instead of the last.
+        """
+        self.spec = spec
+        self._inputs = inputs
+        self._mesh = mesh
+        self._compiled: jax.stages.Compiled | None = None
+        self.compile_seconds = 0.0
+        static = {**constants, **spec.static}
+
+        def one(
+            leaves: Mapping[str, jax.Array],
+            trial: jax.Array,
+            replica: jax.Array,
+            data: Any,
+            seed: jax.Array,
+            stop: jax.Array,
+        ) -> Trained:
+            hp = member_values(inputs, leaves, static=static, capacity=spec.capacity)
+            key = jax.random.wrap_key_data(seed, impl="threefry2x32")
+            return train_member(
+                task,
+                hp,
+                trial,
+                replica,
+                data,
+                key,
+                stop,
+                metrics=metrics,
+                points=points,
+                keep_best=keep_best,
+            )
+
+        self._function = jax.shard_map(
+            jax.vmap(one, in_axes=(0, 0, 0, None, None, None)),
+            mesh=mesh,
+            in_specs=(MEMBERS, MEMBERS, MEMBERS, REPLICATED, REPLICATED, REPLICATED),
+            out_specs=MEMBERS,
+            check_vma=False,
+        )
+
+    def compile(self, data: Any) -> None:
+        """Compiles ahead of time, once; ``data`` gives shapes only."""
+        if self._compiled is not None:
+            return
+        start = time.perf_counter()
+        self._compiled = self.lower(data).compile()
+        self.compile_seconds = time.perf_counter() - start
+
+    def lower(self, data: Any) -> jax.stages.Lowered:
+        """The program before compilation, for its text and its cost analysis."""
+        on_cpu = self._mesh.devices.flat[0].platform == "cpu"
+
+        def named(*arguments: Any) -> Trained:
+            return self._function(*arguments)
+
+        named.__name__ = named.__qualname__ = self.spec.name
+        jitted = jax.jit(named, compiler_options=_CPU_OPTIONS if on_cpu else None)
+        return jitted.lower(*self._structs(data))
+
+    def _structs(self, data: Any) -> tuple[Any, ...]:
+        members, replicated = (sharded(self._mesh, s) for s in (MEMBERS, REPLICATED))
+        lanes = (self.spec.lanes,)
+
+        def struct(shape: tuple[int, ...], dtype: Any, sharding: Any) -> Any:
+            return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+        leaves = {
+            name: struct(lanes, leaf.dtype, members)
+            for name, leaf in leaf_structs(self._inputs).items()
+        }
+        number = struct(lanes, np.int32, members)
+        data = jax.tree.map(lambda x: struct(x.shape, x.dtype, replicated), data)
+        seed = struct((2,), np.uint32, replicated)
+        stop = struct((), np.int32, replicated)
+        return leaves, number, number, data, seed, stop
+
+    def __call__(
+        self,
+        leaves: Mapping[str, np.ndarray],
+        trial: np.ndarray,
+        replica: np.ndarray,
+        data: Any,
+        seed: Any,
+        stop: Any,
+    ) -> Trained:
+        """Starts training a block; returns at once, with arrays that are on their way.
+
+        Args:
+            leaves: [lanes] array of each searched hyperparameter that is not static.
+            trial: i32[lanes] trial numbers.
+            replica: i32[lanes] seeds or folds.
+            data: The data, already on every device.
+            seed: u32[2] seed of the study.
+            stop: i32[] epochs to run.
+        """
+        assert self._compiled is not None
+        members = sharded(self._mesh, MEMBERS)
+        rows = jax.device_put((dict(leaves), trial, replica), members)
+        shared = jax.device_put((seed, stop), sharded(self._mesh, REPLICATED))
+        return self._compiled(*rows, data, *shared)

@@ -1,0 +1,16 @@
+"""Families of networks to tune, and adapters for users' own Flax modules."""
+
+from evotune.models._mlp import MLP, MLPModule
+from evotune.models._network import Info, Model, Network, Variables
+from evotune.models._user import UserModel, as_model
+
+__all__ = [
+    "MLP",
+    "Info",
+    "MLPModule",
+    "Model",
+    "Network",
+    "UserModel",
+    "Variables",
+    "as_model",
+]

@@ -1,0 +1,159 @@
+"""The multilayer perceptron, with width, depth and activation masked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen
+
+from evotune import nn
+from evotune._contracts import Binding
+from evotune._errors import nearest
+from evotune.models._linen import LinenNetwork
+from evotune.models._network import Info, Variables
+
+
+class MLPModule(linen.Module):
+    """``depth`` hidden layers of ``width`` units and one output layer.
+
+    With plain Python values it is an ordinary Flax module. `nn.Size` and `nn.Choice`
+    pad it: all layers up to the capacity of ``depth`` are computed, and those beyond
+    the active depth are passed by and hold zeros.
+
+    Attributes:
+        outputs: Number of outputs.
+        width: Units of each hidden layer, >= 1.
+        depth: Number of hidden layers, >= 1.
+        activation: Name of the activation after each hidden layer.
+        dropout: Rate of the dropout after each activation.
+    """
+
+    outputs: int
+    width: int | nn.Size = 64
+    depth: int | nn.Size = 2
+    activation: str | nn.Choice = "relu"
+    dropout: float | jax.Array = 0.0
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Maps f32[B, ...] to f32[B, outputs]; examples are flattened first."""
+        x = x.reshape((x.shape[0], -1))
+        inputs: int | nn.Size = x.shape[-1]
+        for layer in range(nn.capacity(self.depth)):
+            width = self._width_of(layer)
+            hidden = nn.Dense(width, inputs=inputs, name=f"hidden_{layer}")(x)
+            hidden = nn.activation(self.activation, hidden)
+            hidden = nn.Dropout(self.dropout, name=f"dropout_{layer}")(
+                hidden, deterministic=not train
+            )
+            if layer > 0 and isinstance(self.depth, nn.Size):
+                hidden = jnp.where(layer < self.depth.active, hidden, x)
+            x, inputs = hidden, self.width
+        return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
+
+    def _width_of(self, layer: int) -> int | nn.Size:
+        """The width of a layer: none of its units are active beyond the depth."""
+        if layer == 0 or not isinstance(self.depth, nn.Size):
+            return self.width
+        active = jnp.asarray(nn.active(self.width), jnp.int32)
+        return nn.Size(
+            jnp.where(layer < self.depth.active, active, jnp.zeros_like(active)),
+            nn.capacity(self.width),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MLP:
+    """A multilayer perceptron; the arguments are used where the space names none.
+
+    Args:
+        width: Units of each hidden layer.
+        depth: Number of hidden layers.
+        activation: One of `evotune.nn.ACTIVATIONS`.
+        dropout: Rate of the dropout after each activation, in [0, 1).
+
+    Example:
+        >>> import evotune as et
+        >>> task = et.tasks.Classification(et.datasets.digits(), model=et.models.MLP())
+    """
+
+    width: int = 64
+    depth: int = 2
+    activation: str = "relu"
+    dropout: float = 0.0
+
+    @property
+    def bindings(self) -> Mapping[str, Binding]:
+        """Sizes and the activation are masked, the dropout rate is traced."""
+        return {
+            "width": Binding.MASKED,
+            "depth": Binding.MASKED,
+            "activation": Binding.MASKED,
+            "dropout": Binding.TRACED,
+        }
+
+    def network(self, hp: Any, info: Info) -> LinenNetwork:
+        """See `Model.network`."""
+        values = {
+            field.name: hp.get(field.name, getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
+        return LinenNetwork(MLPModule(outputs=info.num_outputs, **values), info)
+
+    def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
+        """Multiply-adds of one example's forward pass: the number of weights."""
+        width = sizes.get("width", self.width)
+        depth = sizes.get("depth", self.depth)
+        inputs = 1
+        for axis in info.input_shape:
+            inputs *= axis
+        return float(width * (inputs + (depth - 1) * width + info.num_outputs))
+
+    def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
+        """See `Model.check`."""
+        merged = {**dataclasses.asdict(self), **values}
+        problems = []
+        for name in ("width", "depth"):
+            for value in _tuple(merged[name]):
+                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                    problems.append(
+                        f"{name} must be an integer of at least 1, but may be "
+                        f"{value!r}. Use `{name}=Int(1, ...)`."
+                    )
+        for value in _tuple(merged["activation"]):
+            if value not in nn.ACTIVATIONS:
+                problems.append(
+                    f"activation must be one of {sorted(nn.ACTIVATIONS)}, but may be "
+                    f"{value!r}.{nearest(str(value), nn.ACTIVATIONS)}"
+                )
+        for value in _tuple(merged["dropout"]):
+            if not 0.0 <= value < 1.0:
+                problems.append(
+                    f"dropout must lie in [0, 1), but may be {value!r}. "
+                    "Use `dropout=Float(0.0, 0.5)`."
+                )
+        return problems
+
+    def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
+        """Cuts padded ``variables`` to the width and depth in ``hp``."""
+        width, depth = hp.get("width", self.width), hp.get("depth", self.depth)
+        padded = variables["params"]
+        params = {}
+        for layer in range(depth):
+            dense = padded[f"hidden_{layer}"]
+            kernel = dense["kernel"] if layer == 0 else dense["kernel"][:width]
+            params[f"hidden_{layer}"] = {
+                "kernel": kernel[:, :width],
+                "bias": dense["bias"][:width],
+            }
+        output = padded["output"]
+        params["output"] = {"kernel": output["kernel"][:width], "bias": output["bias"]}
+        return {**variables, "params": params}
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -1,0 +1,75 @@
+"""What a task trains: one network, as two pure functions of its variables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import jax
+
+from evotune._contracts import Binding
+
+Variables = dict[str, Any]
+"""{"params": trained, and any other collections, such as "batch_stats"}."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Info:
+    """What a model has to know of the data.
+
+    Attributes:
+        input_shape: Shape of one example, without the batch axis.
+        num_outputs: Number of classes, or of regression targets.
+    """
+
+    input_shape: tuple[int, ...]
+    num_outputs: int
+
+
+class Network(Protocol):
+    """A network for ONE member: no population axis anywhere."""
+
+    @property
+    def module(self) -> Any:
+        """The Flax module itself."""
+        ...
+
+    def init(self, key: jax.Array) -> Variables:
+        """Initial variables. ``key`` is consumed."""
+        ...
+
+    def apply(
+        self, variables: Variables, x: jax.Array, *, train: bool, key: jax.Array | None
+    ) -> tuple[jax.Array, Variables]:
+        """Outputs for f32[B, *input_shape], and the variables after the call.
+
+        ``key`` feeds dropout and the like, and is consumed; None only where ``train``
+        is false.
+        """
+        ...
+
+
+class Model(Protocol):
+    """Something that makes a `Network` from hyperparameters."""
+
+    @property
+    def bindings(self) -> Mapping[str, Binding]:
+        """Hyperparameters it knows by name, and how each one is bound."""
+        ...
+
+    def network(self, hp: Any, info: Info) -> Network:
+        """The network of one member; values in ``hp`` may be traced."""
+        ...
+
+    def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float | None:
+        """Multiply-adds of one example's forward pass; None where unknown."""
+        ...
+
+    def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
+        """Problems with the extreme values or choices of its hyperparameters."""
+        ...
+
+    def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
+        """Cuts padded ``variables`` to the true sizes of the plain values in ``hp``."""
+        ...

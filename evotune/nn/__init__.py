@@ -1,0 +1,28 @@
+"""Layers whose sizes, rates and choices may be traced: the padded half of evotune.
+
+With plain Python values they are ordinary Flax linen layers.
+"""
+
+from evotune.nn._activations import ACTIVATIONS, activation
+from evotune.nn._dense import Dense
+from evotune.nn._dropout import Dropout, dropout, unit_dropout
+from evotune.nn._initializers import lecun_normal
+from evotune.nn._penalties import absolute_sum
+from evotune.nn._traced import Choice, Size, active, capacity, select, unit_mask
+
+__all__ = [
+    "ACTIVATIONS",
+    "Choice",
+    "Dense",
+    "Dropout",
+    "Size",
+    "absolute_sum",
+    "activation",
+    "active",
+    "capacity",
+    "dropout",
+    "lecun_normal",
+    "select",
+    "unit_dropout",
+    "unit_mask",
+]

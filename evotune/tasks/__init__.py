@@ -1,0 +1,28 @@
+"""What is trained, written for one member: no population axis anywhere."""
+
+from evotune.tasks._classification import Classification
+from evotune.tasks._function import Function
+from evotune.tasks._hyperparameters import (
+    Hyperparameters,
+    MissingHyperparameterError,
+    whole_name,
+)
+from evotune.tasks._optimizer import OPTIMIZERS, make_optimizer
+from evotune.tasks._regression import Regression
+from evotune.tasks._supervised import Supervised, TrainState
+from evotune.tasks._task import FittedModel, Task
+
+__all__ = [
+    "OPTIMIZERS",
+    "Classification",
+    "FittedModel",
+    "Function",
+    "Hyperparameters",
+    "MissingHyperparameterError",
+    "Regression",
+    "Supervised",
+    "Task",
+    "TrainState",
+    "make_optimizer",
+    "whole_name",
+]

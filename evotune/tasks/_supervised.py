@@ -1,0 +1,298 @@
+"""Training a network on labelled examples: what the tasks on data share."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from evotune import nn
+from evotune._contracts import Binding
+from evotune.datasets import Dataset, Splits, split
+from evotune.models import Info, Network, as_model
+from evotune.tasks._hyperparameters import Hyperparameters
+from evotune.tasks._metrics import Metric, find_metric
+from evotune.tasks._optimizer import BINDINGS as OPTIMIZER_BINDINGS
+from evotune.tasks._optimizer import check_optimizer, is_kernel, make_optimizer
+from evotune.tasks._preprocessing import Scaler, forward_in_chunks
+from evotune.tasks._task import FittedModel, Task
+
+DEFAULT_BATCH_SIZE = 64
+DEFAULT_EPOCHS = 20
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainState:
+    """All that belongs to one member in training.
+
+    Attributes:
+        variables: {"params": ..., further collections} of the network.
+        optimizer: State of the optax optimiser.
+    """
+
+    variables: Any
+    optimizer: Any
+
+
+class Supervised(Task):
+    """A network, a loss, splits made once, and scores of the validation split.
+
+    Subclasses give the loss of a batch and the metrics of a split.
+    """
+
+    metrics: ClassVar[Mapping[str, Metric]] = {}
+    epochs = DEFAULT_EPOCHS
+    bindings: ClassVar[Mapping[str, Binding]] = {
+        **OPTIMIZER_BINDINGS,
+        "l1": Binding.TRACED,
+        "l2": Binding.TRACED,
+        "batch_size": Binding.STATIC,
+        "epochs": Binding.TRACED,
+    }
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        model: Any,
+        metric: str,
+        validation: float,
+        test: float,
+        split_seed: int,
+        standardize: bool,
+        num_outputs: int,
+    ):
+        """See the subclasses, whose arguments these are."""
+        self.dataset = dataset
+        self.model = as_model(model)
+        self.objective = find_metric(metric, self.metrics)
+        self.metric = f"val_{self.objective}"
+        self.direction = self.metrics[self.objective].direction
+        self.splits: Splits = split(
+            dataset, validation=validation, test=test, seed=split_seed
+        )
+        self.info = Info(
+            input_shape=tuple(dataset.x.shape[1:]), num_outputs=num_outputs
+        )
+        self.scaler = Scaler.fit(self.splits.train.x) if standardize else None
+
+    @abc.abstractmethod
+    def loss(
+        self, hp: Hyperparameters, outputs: jax.Array, targets: jax.Array
+    ) -> jax.Array:
+        """f32[]: what training minimises on a batch, without regularisation."""
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        train, validation = self.splits.train, self.splits.validation
+        return {
+            "train_x": self.preprocess(train.x),
+            "train_y": self.targets(train.y),
+            "validation_x": self.preprocess(validation.x),
+            "validation_y": self.targets(validation.y),
+        }
+
+    def preprocess(self, x: Any) -> np.ndarray:
+        """f32[N, *input_shape] as the network sees it: scaled by the training split."""
+        x = np.asarray(x, np.float32)
+        return x if self.scaler is None else self.scaler(x)
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """Targets as `loss` and the metrics take them."""
+        return y
+
+    def data(self) -> dict[str, np.ndarray]:
+        """The training and the validation split; never the test split."""
+        return self._arrays
+
+    def names(self) -> tuple[str, ...]:
+        """Hyperparameters known by name: of training and of the model."""
+        return (*self.bindings, *self.model.bindings)
+
+    def batches(self, hp: Hyperparameters, key: jax.Array) -> jax.Array:
+        """i32[S, B] rows of the training split: a new order in every epoch.
+
+        The rows that do not fill a last batch are left out of this epoch.
+        """
+        size = hp.get("batch_size", DEFAULT_BATCH_SIZE)
+        steps = len(self.splits.train) // size
+        order = jax.random.permutation(key, len(self.splits.train))
+        return order[: steps * size].reshape(steps, size)
+
+    def network(self, hp: Hyperparameters) -> Network:
+        """The network of one member."""
+        return self.model.network(hp, self.info)
+
+    def init(self, hp: Hyperparameters, key: jax.Array) -> TrainState:
+        """Fresh variables and optimiser state. ``key`` is consumed."""
+        variables = self.network(hp).init(key)
+        return TrainState(
+            variables=variables,
+            optimizer=make_optimizer(hp).init(variables["params"]),
+        )
+
+    def step(
+        self,
+        hp: Hyperparameters,
+        state: TrainState,
+        data: Mapping[str, jax.Array],
+        batch: jax.Array,
+        key: jax.Array,
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One step of the optimiser on the rows ``batch`` of the training split."""
+        x, y = data["train_x"][batch], data["train_y"][batch]
+        network, optimizer = self.network(hp), make_optimizer(hp)
+
+        def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+            variables = {**state.variables, "params": params}
+            outputs, variables = network.apply(variables, x, train=True, key=key)
+            loss = self.loss(hp, outputs, y)
+            return loss + _penalty(hp, params), (loss, variables)
+
+        params = state.variables["params"]
+        gradients, (loss, variables) = jax.grad(objective, has_aux=True)(params)
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
+        params = optax.apply_updates(params, updates)
+        new = TrainState(
+            variables={**variables, "params": params}, optimizer=optimizer_state
+        )
+        return new, {"train_loss": loss}
+
+    def evaluate(
+        self, hp: Hyperparameters, state: TrainState, data: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        """All metrics on the validation split, under names such as "val_accuracy"."""
+        scores = self.score(
+            hp, state.variables, data["validation_x"], data["validation_y"]
+        )
+        return {f"val_{name}": value for name, value in scores.items()}
+
+    def score(
+        self, hp: Hyperparameters, variables: Any, x: jax.Array, y: jax.Array
+    ) -> dict[str, jax.Array]:
+        """All metrics of the task for preprocessed ``x`` and targets ``y``."""
+        network = self.network(hp)
+        outputs = forward_in_chunks(
+            lambda rows: network.apply(variables, rows, train=False, key=None)[0], x
+        )
+        return {name: m.function(outputs, y) for name, m in self.metrics.items()}
+
+    def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
+        """See `Task.check`."""
+        problems = check_optimizer(values) + self.model.check(
+            {k: v for k, v in values.items() if k in self.model.bindings}
+        )
+        rows = len(self.splits.train)
+        for value in values.get("batch_size", ()):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                problems.append(
+                    f"batch_size must be an integer of at least 1, but may be {value!r}."
+                    " Use `batch_size=Categorical([32, 64, 128])`."
+                )
+            elif value > rows:
+                problems.append(
+                    f"batch_size must not exceed the training split's {rows} examples, "
+                    f"but may be {value}. Use a batch_size of at most {rows}, or a "
+                    "smaller `validation` and `test` fraction."
+                )
+        for value in values.get("epochs", ()):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                problems.append(
+                    f"epochs must be an integer of at least 1, but may be {value!r}. "
+                    "Use `epochs=20` or `epochs=Int(5, 40)`."
+                )
+        for name in ("l1", "l2"):
+            problems += [
+                f"{name} must be at least 0, but may be {value!r}."
+                for value in values.get(name, ())
+                if not value >= 0
+            ]
+        return problems
+
+    def check_outputs(self, shape: tuple[int, ...]) -> str | None:
+        """A problem with the shape of the outputs for one example, or None."""
+        expected = (self.info.num_outputs,)
+        if shape == expected:
+            return None
+        return (
+            f"The model must return {expected[0]} outputs for each example, as many as "
+            f"{self._what_outputs_are()}, but returns shape {shape}. End it with a layer "
+            "of `info.num_outputs` units: `model=lambda hp, info: "
+            "Net(features=info.num_outputs)`."
+        )
+
+    def _what_outputs_are(self) -> str:
+        return "there are targets"
+
+    def multiply_adds(self, sizes: Mapping[str, Any]) -> float | None:
+        """See `Task.multiply_adds`: training counts three forward passes."""
+        one = self.model.multiply_adds(sizes, self.info)
+        if one is None:
+            return None
+        return one * (3 * len(self.splits.train) + len(self.splits.validation))
+
+    def steps(self, sizes: Mapping[str, Any]) -> int:
+        """See `Task.steps`."""
+        size = Hyperparameters(sizes).get("batch_size", DEFAULT_BATCH_SIZE)
+        return len(self.splits.train) // size
+
+    def export(self, hp: Mapping[str, Any], state: TrainState) -> FittedModel:
+        """The network of its true size, with ``predict`` on raw examples."""
+        plain = Hyperparameters(hp)
+        variables = self.model.slice(state.variables, plain, self.info)
+        network = self.network(plain)
+        forward = jax.jit(
+            lambda values, x: network.apply(values, x, train=False, key=None)[0]
+        )
+        module = network.module
+        if hasattr(network, "restored"):
+            module = network.restored(variables)
+        return FittedModel(
+            module=module,
+            variables=variables,
+            predict=lambda x: self.outputs(forward(variables, self.preprocess(x))),
+        )
+
+    def outputs(self, raw: jax.Array) -> jax.Array:
+        """The network's outputs in the units of the targets."""
+        return raw
+
+    def test(self, hp: Mapping[str, Any], state: TrainState) -> dict[str, float]:
+        """All metrics on the test split, under names such as "test_accuracy"."""
+        part = self.splits.test
+        if not len(part):
+            return {}
+        plain = Hyperparameters(hp)
+        variables = self.model.slice(state.variables, plain, self.info)
+        scores = jax.jit(functools.partial(self.score, plain))(
+            variables, self.preprocess(part.x), self.targets(part.y)
+        )
+        return {f"test_{name}": float(value) for name, value in scores.items()}
+
+
+def _penalty(hp: Hyperparameters, params: Any) -> jax.Array | float:
+    """l1 * sum |w| + l2 * sum w^2 over the kernels."""
+    if "l1" not in hp and "l2" not in hp:
+        return 0.0
+    kernels = [
+        leaf
+        for leaf, chosen in zip(
+            jax.tree.leaves(params), jax.tree.leaves(is_kernel(params)), strict=True
+        )
+        if chosen
+    ]
+    total: jax.Array | float = 0.0
+    if "l1" in hp:
+        total += hp["l1"] * sum(nn.absolute_sum(w) for w in kernels)
+    if "l2" in hp:
+        total += hp["l2"] * sum(jnp.sum(jnp.square(w)) for w in kernels)
+    return total

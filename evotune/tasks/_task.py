@@ -1,0 +1,159 @@
+"""The Task: what is trained, written for ONE member."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+
+from evotune._contracts import Binding
+
+PyTree = Any
+Metrics = Mapping[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FittedModel:
+    """A trained network of its true size, free of evotune's engine.
+
+    Attributes:
+        module: The plain Flax module (an nnx module holds its own variables).
+        variables: Its variables, as ``module.apply(variables, x)`` takes them.
+        predict: Maps raw examples to outputs (logits or targets in their own units),
+            preprocessing included.
+    """
+
+    module: Any
+    variables: PyTree
+    predict: Callable[[Any], jax.Array]
+
+    def __iter__(self) -> Any:
+        """Unpacks as ``module, variables = result.best_model()``."""
+        return iter((self.module, self.variables))
+
+
+class Task(abc.ABC):
+    """What is trained, for one member: no population axis anywhere.
+
+    A subclass writes ``init``, ``step`` and ``evaluate``. The engine vectorises them
+    over members, so they must be traceable; where a value of ``hp`` does not trace, it
+    becomes static and the task sees plain Python values. Arguments of all methods are
+    matched by name, and those that are not needed may be left out.
+
+    An epoch is ``steps_per_epoch`` steps and one evaluation. A member trains for
+    ``hp.epochs`` epochs where the space has such a dimension, else for ``epochs``.
+
+    Attributes:
+        metric: The name, among those that ``evaluate`` returns, of the objective.
+        direction: Whether the objective is maximised or minimised.
+        epochs: Evaluations in a training, unless the space has ``epochs``.
+        steps_per_epoch: Calls of ``step`` between two evaluations.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> import evotune as et
+        >>> class Bowl(et.Task):
+        ...     metric, direction = "height", "minimize"
+        ...     epochs, steps_per_epoch = 3, 10
+        ...     def init(self, hp, key):
+        ...         return jax.random.normal(key, (2,))
+        ...     def step(self, hp, state):
+        ...         return state - hp.learning_rate * jax.grad(self.height)(state)
+        ...     def evaluate(self, state):
+        ...         return {"height": self.height(state)}
+        ...     def height(self, point):
+        ...         return jnp.sum(point**2)
+    """
+
+    metric: str = "value"
+    direction: Literal["maximize", "minimize"] = "minimize"
+    epochs: int = 1
+    steps_per_epoch: int = 1
+    bindings: ClassVar[Mapping[str, Binding]] = {}
+
+    @abc.abstractmethod
+    def init(self, *args: Any, **kwargs: Any) -> PyTree:
+        """The state before training.
+
+        May take ``hp`` (a `Hyperparameters`), ``data`` (what `data` returned) and
+        ``key``, which is the member's own and is consumed.
+        """
+
+    @abc.abstractmethod
+    def step(self, *args: Any, **kwargs: Any) -> Any:
+        """One step of training: the new state, or (state, dict of scalars to record).
+
+        May take ``hp``, ``state``, ``data``, ``batch`` (the step's slice of what
+        `batches` returned), ``key`` (the member's own, new in each step, consumed).
+        """
+
+    @abc.abstractmethod
+    def evaluate(self, *args: Any, **kwargs: Any) -> Metrics:
+        """Scalars by name, the objective among them, after an epoch.
+
+        May take ``hp``, ``state``, ``data`` and ``key`` (the member's own, consumed).
+        """
+
+    def data(self) -> PyTree:
+        """Arrays that every call may read; they enter programs as arguments."""
+        return ()
+
+    def batches(self, *args: Any, **kwargs: Any) -> PyTree:
+        """What each step of an epoch receives: arrays with a leading axis of steps.
+
+        May take ``hp``, ``data`` and ``key``, which all members share in an epoch, so
+        that they see the same data in the same order (common random numbers).
+        """
+        return jnp.arange(self.steps_per_epoch)
+
+    def names(self) -> tuple[str, ...]:
+        """Hyperparameters that the task knows by name."""
+        return tuple(self.bindings)
+
+    def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
+        """Problems with a space, found before anything is compiled.
+
+        Args:
+            values: For each hyperparameter its bounds (low, high), its choices, or its
+                constant (value,).
+
+        Returns:
+            One sentence or two for each problem: the rule, the value, the fix.
+        """
+        return []
+
+    def multiply_adds(self, sizes: Mapping[str, Any]) -> float | None:
+        """Multiply-adds of an epoch's forward passes; None where unknown.
+
+        Args:
+            sizes: Plain values of all hyperparameters; masked ones at their capacity.
+        """
+        return None
+
+    def steps(self, sizes: Mapping[str, Any]) -> int:
+        """Steps in an epoch.
+
+        Args:
+            sizes: Plain values of all hyperparameters.
+        """
+        return self.steps_per_epoch
+
+    def export(self, hp: Mapping[str, Any], state: PyTree) -> FittedModel:
+        """The trained member as a plain model; ``hp`` holds plain Python values.
+
+        Raises:
+            NotImplementedError: If the task has no model to hand out.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no `export`, so there is no model to hand "
+            "out. `result.best_state` has the final training state; or define "
+            "`def export(self, hp, state): return et.tasks.FittedModel(...)`."
+        )
+
+    def test(self, hp: Mapping[str, Any], state: PyTree) -> dict[str, float]:
+        """Scores on data that the search never saw; empty where there are none."""
+        return {}
