@@ -1,0 +1,131 @@
+"""Evolves the hyperparameters of small Flax networks, a whole population at once.
+
+    import evotune as et
+
+    space = et.Space(learning_rate=et.Float(1e-4, 1e-1, log=True), width=et.Int(8, 64))
+    task = et.tasks.Classification(et.datasets.digits(), model=et.models.MLP())
+    result = et.tune(task, space, generations=10)
+
+Everything is imported at first use, so that ``import evotune`` is cheap and starts no
+JAX: the number of CPU devices can still be set after it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evotune import (
+        algorithms,
+        datasets,
+        engine,
+        models,
+        nn,
+        report,
+        space,
+        study,
+        tasks,
+        testing,
+    )
+    from evotune._errors import (
+        AllDivergedError,
+        DataError,
+        EvotuneError,
+        HyperparameterError,
+        JournalError,
+        MissingExtraError,
+        SpaceError,
+    )
+    from evotune._result import Result
+    from evotune._tune import plan, tune
+    from evotune.algorithms import GeneticAlgorithm, GridSearch, RandomSearch
+    from evotune.space import Bool, Categorical, Float, Int, Space
+    from evotune.study import FrozenTrial, Study, Trial, TrialState, create_trial
+    from evotune.tasks import Task
+
+_HOMES = {
+    "AllDivergedError": "_errors",
+    "Bool": "space",
+    "Categorical": "space",
+    "DataError": "_errors",
+    "EvotuneError": "_errors",
+    "Float": "space",
+    "FrozenTrial": "study",
+    "GeneticAlgorithm": "algorithms",
+    "GridSearch": "algorithms",
+    "HyperparameterError": "_errors",
+    "Int": "space",
+    "JournalError": "_errors",
+    "MissingExtraError": "_errors",
+    "RandomSearch": "algorithms",
+    "Result": "_result",
+    "Space": "space",
+    "SpaceError": "_errors",
+    "Study": "study",
+    "Task": "tasks",
+    "Trial": "study",
+    "TrialState": "study",
+    "create_trial": "study",
+    "plan": "_tune",
+    "tune": "_tune",
+}
+"""The module that each public name is imported from, at its first use."""
+
+__all__ = [
+    "AllDivergedError",
+    "Bool",
+    "Categorical",
+    "DataError",
+    "EvotuneError",
+    "Float",
+    "FrozenTrial",
+    "GeneticAlgorithm",
+    "GridSearch",
+    "HyperparameterError",
+    "Int",
+    "JournalError",
+    "MissingExtraError",
+    "RandomSearch",
+    "Result",
+    "Space",
+    "SpaceError",
+    "Study",
+    "Task",
+    "Trial",
+    "TrialState",
+    "algorithms",
+    "create_trial",
+    "datasets",
+    "engine",
+    "models",
+    "nn",
+    "plan",
+    "report",
+    "space",
+    "study",
+    "tasks",
+    "testing",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name at its first use (PEP 562)."""
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"evotune.{_HOMES[name]}"), name)
+    elif name in __all__:
+        value = importlib.import_module(f"evotune.{name}")
+    elif name == "__version__":
+        value = importlib.import_module("importlib.metadata").version("evotune")
+    else:
+        from evotune._errors import nearest
+
+        hint = nearest(name, __all__)
+        raise AttributeError(f"module 'evotune' has no attribute {name!r}.{hint}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *globals()])

@@ -103,8 +103,7 @@ class Engine:
         self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
         self._on_event = on_event or (lambda _: None)
         binder = Binder(task, space)
-        binder.check_names()
-        self._metric_names = binder.metrics()
+        self._metric_names = binder.recorded_names()
         self._inputs = searched_inputs(space, binder.bindings(static))
         self.points = max(extremes.get("epochs", (task.epochs,)))
         self._mesh = local_mesh()
@@ -272,7 +271,10 @@ class Engine:
     def _finished(self, block: _Block, trained: Trained) -> Finished:
         count = len(block.rows)
         curves = {k: _host(v)[:count] for k, v in trained.curves.items()}
-        length, diverged = _host(trained.length)[:count], _host(trained.diverged)[:count]
+        length, diverged = (
+            _host(trained.length)[:count],
+            _host(trained.diverged)[:count],
+        )
         value = np.where(diverged, np.nan, _host(trained.value)[:count])
         objective = self._sign * np.nan_to_num(curves[self.metric], nan=0.0)
         proposal = block.proposal

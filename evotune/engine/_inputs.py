@@ -1,4 +1,4 @@
-"""How hyperparameters enter a program: columns of values to leaves, leaves to values."""
+"""How hyperparameters enter a program: from columns to leaves, and to values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from evotune import nn
-from evotune._contracts import Binding
-from evotune.space import Space
+from evotune._contracts import Binding, Kind
+from evotune.space import Dimension, Space
 from evotune.tasks import Hyperparameters
 
 
@@ -74,21 +74,32 @@ def searched_inputs(space: Space, bindings: Mapping[str, Binding]) -> tuple[Inpu
     for name in space.names:
         dimension = space.dimensions[name]
         options = choices(dimension)
-        integers = options or (dimension.low, dimension.high)
         inputs.append(
             Input(
                 name=name,
                 binding=bindings[name],
                 options=options,
-                integer=all(isinstance(value, int) for value in integers),
+                integer=_is_integer(dimension),
             )
         )
     return tuple(inputs)
 
 
-def choices(dimension: Any) -> tuple[Any, ...]:
+def choices(dimension: Dimension) -> tuple[Any, ...]:
     """The choices of a categorical or boolean dimension; () of a range."""
-    return tuple(getattr(dimension, "choices", ()))
+    return dimension.values if dimension.kind is Kind.CATEGORICAL else ()
+
+
+def _is_integer(dimension: Dimension) -> bool:
+    options = choices(dimension)
+    if options:
+        return all(isinstance(option, int) for option in options)
+    return dimension.kind is Kind.INT
+
+
+def largest_size(space: Space, entry: Input) -> int:
+    """The largest value of a padded size."""
+    return int(max(entry.options or (space.dimensions[entry.name].high,)))
 
 
 def member_values(
@@ -131,5 +142,3 @@ def plain_config(columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, An
         name: column[row].item() if hasattr(column[row], "item") else column[row]
         for name, column in columns.items()
     }
-
-

@@ -134,7 +134,9 @@ def train_member(
             )
 
         state, recorded = jax.lax.scan(step, state, (batches, jnp.arange(count)))
-        scores = steps.evaluate(hp, state, data, jax.random.fold_in(evaluate_key, index))
+        scores = steps.evaluate(
+            hp, state, data, jax.random.fold_in(evaluate_key, index)
+        )
         means = {name: jnp.mean(values) for name, values in recorded.items()}
         return state, {**means, **scores}
 
@@ -156,7 +158,9 @@ def train_member(
             kept = _where(moves, state, member.state)
         return Trained(
             curves={
-                name: member.curves[name].at[index].set(jnp.where(moves, score, jnp.nan))
+                name: member.curves[name]
+                .at[index]
+                .set(jnp.where(moves, score, jnp.nan))
                 for name, score in scores.items()
             },
             length=member.length + moves.astype(jnp.int32),
@@ -211,4 +215,3 @@ def _scalars(metrics: Any, method: str) -> dict[str, jax.Array]:
                 "Reduce it, for instance with `jnp.mean`."
             )
     return arrays
-

@@ -12,7 +12,7 @@ import numpy as np
 
 from evotune._contracts import Binding
 from evotune.engine._costs import Costs
-from evotune.engine._inputs import Input, plain_config
+from evotune.engine._inputs import Input, largest_size, plain_config
 from evotune.engine._plan import Plan, ProgramSpec
 from evotune.space import Space
 from evotune.tasks import Task
@@ -121,7 +121,9 @@ class _Planner:
         ]
         specs = [
             (static, box)
-            for box in sorted(boxes, key=lambda box: self._work({**self._configs[0], **box}) or 0)
+            for box in sorted(
+                boxes, key=lambda box: self._work({**self._configs[0], **box}) or 0
+            )
             for static in combinations
         ]
         members: list[list[Mapping[str, Any]]] = [[] for _ in specs]
@@ -138,7 +140,9 @@ class _Planner:
         """Expected seconds of compiling and training, idle lanes included."""
         generations = max(1.0, trainings / self._rows)
         idle = sum(
-            0.5 * generations * spec.lanes * spec.seconds for spec in programs if spec.share
+            0.5 * generations * spec.lanes * spec.seconds
+            for spec in programs
+            if spec.share
         )
         training = trainings * sum(spec.share * spec.seconds for spec in programs)
         return len(programs) * self._costs.compile_seconds + training + idle
@@ -178,16 +182,11 @@ class _Planner:
         return int(config.get("epochs", self._task.epochs))
 
 
-def largest_size(space: Space, entry: Input) -> int:
-    """The largest value of a padded size."""
-    return int(max(entry.options or (space.dimensions[entry.name].high,)))
-
-
 def _static_combinations(
     space: Space, inputs: Sequence[Input]
 ) -> Iterator[dict[str, Any]]:
     static = [entry for entry in inputs if entry.binding is Binding.STATIC]
-    values = [space.dimensions[entry.name].values() for entry in static]
+    values = [space.dimensions[entry.name].values for entry in static]
     for combination in itertools.product(*values):
         yield {entry.name: v for entry, v in zip(static, combination, strict=True)}
 

@@ -32,7 +32,11 @@ class LinenNetwork:
     """
 
     def __init__(
-        self, module: linen.Module, info: Info, *, eval_module: linen.Module | None = None
+        self,
+        module: linen.Module,
+        info: Info,
+        *,
+        eval_module: linen.Module | None = None,
     ):
         """Wraps ``module``; ``eval_module`` replaces it outside of training."""
         self.module = module

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -114,9 +113,9 @@ class Supervised(Task):
         """The training and the validation split; never the test split."""
         return self._arrays
 
-    def names(self) -> tuple[str, ...]:
-        """Hyperparameters known by name: of training and of the model."""
-        return (*self.bindings, *self.model.bindings)
+    def declared(self) -> Mapping[str, Binding]:
+        """Bindings of training and of the model."""
+        return {**self.model.bindings, **self.bindings}
 
     def batches(self, hp: Hyperparameters, key: jax.Array) -> jax.Array:
         """i32[S, B] rows of the training split: a new order in every epoch.

@@ -112,7 +112,11 @@ class Task(abc.ABC):
 
     def names(self) -> tuple[str, ...]:
         """Hyperparameters that the task knows by name."""
-        return tuple(self.bindings)
+        return tuple(self.declared())
+
+    def declared(self) -> Mapping[str, Binding]:
+        """How the hyperparameters that the task knows by name are bound."""
+        return self.bindings
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """Problems with a space, found before anything is compiled.

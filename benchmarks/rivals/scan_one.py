@@ -1,0 +1,122 @@
+"""Rival: a jitted whole-training scan, one configuration at a time.
+
+Command:   python -m benchmarks.rivals.scan_one --width 64
+Hardware:  CPU.
+Time:      about 10 s on two cores; ``--tiny`` takes 3 s.
+Result:    one line of JSON with seconds, trainings a second and accuracies.
+
+All epochs of a training are one call without a word of Python in between; the learning
+rate is an argument, so that one compilation serves all trainings. ``at_once=2`` is more
+than the name promises: as many trainings at the same time, each on a device and in a
+thread of its own (``--devices 2 --option at_once 2``).
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from benchmarks._harness import (
+    Data,
+    RivalResult,
+    compiler_options,
+    data_orders,
+    side_main,
+)
+from benchmarks.rivals._network import MLP, State, accuracy_of, adam_step, member_key
+
+
+def run(
+    data: Data,
+    learning_rates: np.ndarray,
+    *,
+    width: int,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    at_once: int = 1,
+    optimization_level: int | None = 1,
+) -> RivalResult:
+    """Trains one learning rate after the other, each in one call.
+
+    Args:
+        data: What all of them train on.
+        learning_rates: f32[L], one training each.
+        width: Units of each hidden layer.
+        epochs: Epochs of each training.
+        batch_size: Rows of a batch.
+        seed: Of initial values and of the data order.
+        at_once: Trainings at the same time, each on its own device.
+        optimization_level: Of XLA's code generation; None leaves its default.
+    """
+    start = time.perf_counter()
+    devices = jax.local_devices()[:at_once]
+    if len(devices) < at_once:
+        raise ValueError(
+            f"each training at once needs a device, but got {at_once=} with "
+            f"{len(devices)} devices. Use --devices {at_once}."
+        )
+    model = MLP(width=width, classes=int(data.y_train.max()) + 1)
+    orders = data_orders(
+        seed, samples=len(data.x_train), epochs=epochs, batch_size=batch_size
+    )
+
+    def train(
+        rate: jax.Array,
+        trial: jax.Array,
+        orders: jax.Array,
+        x_train: jax.Array,
+        y_train: jax.Array,
+        x_valid: jax.Array,
+        y_valid: jax.Array,
+    ) -> jax.Array:
+        variables = model.init(member_key(seed, trial), x_train[:1])
+
+        def step(state: State, rows: jax.Array) -> tuple[State, None]:
+            return adam_step(model, rate, *state, x_train[rows], y_train[rows]), None
+
+        def epoch(state: State, order: jax.Array) -> tuple[State, jax.Array]:
+            state, _ = jax.lax.scan(step, state, order)
+            return state, accuracy_of(model, state[0], x_valid, y_valid)
+
+        state = (variables, optax.adam(rate).init(variables))
+        return jax.lax.scan(epoch, state, orders)[1]
+
+    arrays = (orders, data.x_train, data.y_train, data.x_valid, data.y_valid)
+    options = compiler_options(optimization_level)
+    rates = np.asarray(learning_rates, np.float32)
+
+    def compile_on(device: jax.Device) -> tuple[Any, Any]:
+        placed = jax.device_put(arrays, device)
+        first = jax.device_put((rates[0], np.int32(0)), device)
+        return placed, jax.jit(train).lower(*first, *placed).compile(options)
+
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        before = time.perf_counter()
+        programs = list(pool.map(compile_on, devices))
+        compile_seconds = time.perf_counter() - before
+
+        def train_every(offset: int) -> list[np.ndarray]:
+            placed, compiled = programs[offset]
+            return [
+                np.asarray(compiled(rates[trial], np.int32(trial), *placed))
+                for trial in range(offset, len(rates), at_once)
+            ]
+
+        accuracies = np.empty((len(rates), epochs), np.float32)
+        for offset, curves in enumerate(pool.map(train_every, range(at_once))):
+            accuracies[offset::at_once] = curves
+    return RivalResult(
+        compile_seconds=compile_seconds,
+        train_seconds=time.perf_counter() - start - compile_seconds,
+        accuracies=accuracies,
+    )
+
+
+if __name__ == "__main__":
+    side_main(run, devices=1)

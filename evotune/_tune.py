@@ -1,0 +1,187 @@
+"""`tune`: one call from a task and a space to a trained model."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from evotune._result import Result
+
+if TYPE_CHECKING:
+    from evotune._contracts import Algorithm
+    from evotune.engine import Engine, Plan
+    from evotune.space import Space
+    from evotune.study import FrozenTrial, Progress, Study
+    from evotune.tasks import Task
+
+
+def tune(
+    task: Task,
+    space: Space,
+    *,
+    algorithm: Algorithm | None = None,
+    generations: int | None = None,
+    n_trials: int | None = None,
+    timeout: float | None = None,
+    seed: int = 0,
+    value: Literal["last", "best"] = "last",
+    study_name: str | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
+    progress: bool | Progress = True,
+    static: Collection[str] = (),
+) -> Result:
+    """Evolves the hyperparameters of ``task`` and returns what was found.
+
+    The budget is ``generations``, ``n_trials``, ``timeout``, or several: the first to
+    run out ends the search. Ctrl-C ends it too and returns what there is; pressed
+    again, it raises.
+
+    Args:
+        task: What is trained, such as ``et.tasks.Classification(dataset)``.
+        space: What may vary, and constants.
+        algorithm: How to search; ``GeneticAlgorithm()`` by default.
+        generations: Proposals of the whole study, recorded ones included.
+        n_trials: Trials of the whole study, recorded ones included.
+        timeout: Seconds, compiling included; looked at between blocks of trainings.
+        seed: All randomness hangs on it and on trial numbers; 0 to 2**32 - 1.
+        value: Whether a trial's value is its "last" evaluation or its "best" one.
+        study_name: The study's directory in ``storage``; "study" by default.
+        storage: A directory for the journal; None keeps everything in memory.
+        resume: Whether a study that ``storage`` has already is continued. Without one
+            there, a new study begins, so that one command starts and resumes.
+        callbacks: Each is called as ``callback(study, trial)`` for every trial after it
+            is recorded; ``study.stop()`` in one ends the search.
+        progress: True for a bar on a terminal and lines elsewhere, False for nothing.
+        static: Hyperparameters to compile in, one program for each value.
+
+    Returns:
+        The result: best parameters, trained model, all trials, plots.
+
+    Raises:
+        ValueError: If there is no budget, or the space does not fit the task; the
+            message lists every problem. Nothing was compiled.
+        JournalError: If the storage cannot be written or belongs to another study.
+        AllDivergedError: If every member of a generation diverged.
+
+    Example:
+        >>> import evotune as et
+        >>> result = et.tune(
+        ...     et.tasks.Function(lambda hp: (hp.x - 0.5) ** 2),
+        ...     et.Space(x=et.Float(-1.0, 1.0)),
+        ...     generations=10,
+        ...     progress=False,
+        ... )
+        >>> round(result.best_params["x"], 1)
+        0.5
+    """
+    from evotune.study import Budget, Study, make_progress
+
+    began = time.monotonic()
+    budget = Budget(generations=generations, n_trials=n_trials, timeout=timeout)
+    _check(task, space)
+    algorithm = algorithm if algorithm is not None else _default_algorithm()
+    shown = make_progress(progress)
+    study = Study(
+        space,
+        algorithm=algorithm,
+        direction=task.direction,
+        seed=seed,
+        study_name=study_name,
+        storage=storage,
+        resume=resume,
+    )
+    with study:
+        engine = _engine(
+            task,
+            space,
+            rows=algorithm.batch_size,
+            seed=seed,
+            value=value,
+            static=static,
+            trainings=budget.total(algorithm.batch_size),
+            on_event=shown.event,
+        )
+        study.run(
+            engine,
+            generations=generations,
+            n_trials=n_trials,
+            timeout=timeout,
+            callbacks=callbacks,
+            progress=shown,
+        )
+    return Result(study, task, engine, total_seconds=time.monotonic() - began)
+
+
+def plan(
+    task: Task,
+    space: Space,
+    *,
+    algorithm: Algorithm | None = None,
+    generations: int | None = None,
+    n_trials: int | None = None,
+    static: Collection[str] = (),
+) -> Plan:
+    """What `tune` would compile with the same arguments, without compiling it.
+
+    Args:
+        task: See `tune`.
+        space: See `tune`.
+        algorithm: See `tune`.
+        generations: See `tune`; may be left out.
+        n_trials: See `tune`; may be left out.
+        static: See `tune`.
+
+    Returns:
+        The plan; ``print`` shows programs, lanes, padding and expected seconds.
+
+    Raises:
+        ValueError: If the space does not fit the task.
+
+    Example:
+        >>> import evotune as et
+        >>> task = et.tasks.Function(lambda hp: hp.x**2)
+        >>> len(et.plan(task, et.Space(x=et.Float(-1.0, 1.0))).programs)
+        1
+    """
+    _check(task, space)
+    rows = (algorithm if algorithm is not None else _default_algorithm()).batch_size
+    limits = [] if n_trials is None else [n_trials]
+    limits += [] if generations is None else [generations * rows]
+    trainings = min(limits, default=None)
+    return _engine(task, space, rows=rows, static=static, trainings=trainings).plan
+
+
+def _engine(task: Task, space: Space, **options: Any) -> Engine:
+    from evotune.engine import Engine
+
+    return Engine(task, space, **options)
+
+
+def _default_algorithm() -> Algorithm:
+    from evotune.algorithms import GeneticAlgorithm
+
+    return GeneticAlgorithm()
+
+
+def _check(task: Any, space: Any) -> None:
+    """Raises TypeError where the two main arguments are something else."""
+    from evotune.space import Space
+    from evotune.tasks import Task
+
+    if isinstance(task, Space) and isinstance(space, Task):
+        raise TypeError("tune() takes the task first: use tune(task, space, ...).")
+    if not isinstance(task, Task):
+        raise TypeError(
+            f"task must be a Task, but got {type(task).__name__}. Use "
+            "et.tasks.Classification(dataset), et.tasks.Function(fn), or a subclass of "
+            "et.Task."
+        )
+    if not isinstance(space, Space):
+        raise TypeError(
+            f"space must be a Space, but got {type(space).__name__}. Use "
+            "et.Space(learning_rate=et.Float(1e-4, 1e-1, log=True), ...)."
+        )

@@ -1,0 +1,66 @@
+"""Search methods: pure `init`, `ask` and `tell` over arrays in the unit cube.
+
+The operators of the genetic algorithm are free functions, to be used with other
+settings (`functools.partial`) or replaced by one's own.
+"""
+
+from __future__ import annotations
+
+from evotune.algorithms._adaptation import (
+    Adaptation,
+    constant_strength,
+    spread_strength,
+)
+from evotune.algorithms._crossover import (
+    Crossover,
+    blend_crossover,
+    one_point_crossover,
+    simulated_binary_crossover,
+    two_point_crossover,
+    uniform_crossover,
+)
+from evotune.algorithms._cube import canonicalise
+from evotune.algorithms._genetic import GeneticAlgorithm
+from evotune.algorithms._grid import GridSearch, GridSizeError
+from evotune.algorithms._lattice import GridLevelsError
+from evotune.algorithms._mutation import (
+    Mutation,
+    gaussian_mutation,
+    polynomial_mutation,
+    resample_category,
+)
+from evotune.algorithms._random import RandomSearch
+from evotune.algorithms._selection import (
+    Selection,
+    linear_rank_selection,
+    roulette_selection,
+    tournament_selection,
+    truncation_selection,
+)
+
+__all__ = [
+    "Adaptation",
+    "Crossover",
+    "GeneticAlgorithm",
+    "GridLevelsError",
+    "GridSearch",
+    "GridSizeError",
+    "Mutation",
+    "RandomSearch",
+    "Selection",
+    "blend_crossover",
+    "canonicalise",
+    "constant_strength",
+    "gaussian_mutation",
+    "linear_rank_selection",
+    "one_point_crossover",
+    "polynomial_mutation",
+    "resample_category",
+    "roulette_selection",
+    "simulated_binary_crossover",
+    "spread_strength",
+    "tournament_selection",
+    "truncation_selection",
+    "two_point_crossover",
+    "uniform_crossover",
+]

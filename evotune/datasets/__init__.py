@@ -1,0 +1,31 @@
+"""Data to train on, with their names and source. Nothing downloads at run time."""
+
+from __future__ import annotations
+
+from ._arrays import arrays
+from ._dataset import Dataset
+from ._files import npz
+from ._idx import read_idx
+from ._images import fashion_mnist, idx
+from ._mnist1d import mnist1d
+from ._sklearn import breast_cancer, diabetes, digits, wine
+from ._splits import Part, Splits, split
+from ._tables import csv
+
+__all__ = [
+    "Dataset",
+    "Part",
+    "Splits",
+    "arrays",
+    "breast_cancer",
+    "csv",
+    "diabetes",
+    "digits",
+    "fashion_mnist",
+    "idx",
+    "mnist1d",
+    "npz",
+    "read_idx",
+    "split",
+    "wine",
+]

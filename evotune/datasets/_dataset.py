@@ -1,0 +1,104 @@
+"""The Dataset: arrays with names and their source."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from evotune import _errors
+
+from . import _checks
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Dataset:
+    """Examples and their targets, checked when made. Arrays are read-only views.
+
+    Use `arrays` to make one from arrays of other types, string labels or data frames.
+
+    Attributes:
+        name: A short name, such as "digits".
+        x: f32[N, ...] examples, finite.
+        y: i32[N] class codes in 0..C-1, or f32[N] or f32[N, K] to regress on.
+        feature_names: Names of the columns of a two-dimensional ``x``, or None.
+        class_names: Names of the C classes by code; None means regression.
+        source: Where the data come from, for the report.
+        x_test: f32[N', ...] of the published test set, or None without one.
+        y_test: Like ``y``, of the published test set.
+
+    Raises:
+        DataError: If the arrays do not fit each other or hold values that cannot be
+            trained on; lists everything found.
+
+    Example:
+        >>> import numpy as np
+        >>> from evotune.datasets import arrays
+        >>> data = arrays(np.eye(4), ["no", "yes", "no", "yes"], name="tiny")
+        >>> data.class_names, data.y.tolist()
+        (('no', 'yes'), [0, 1, 0, 1])
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    feature_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    source: str = "given as arrays"
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        found = []
+        for field in ("x", "y", "x_test", "y_test"):
+            value = getattr(self, field)
+            if isinstance(value, np.ndarray):
+                view = value.view()
+                view.flags.writeable = False
+                object.__setattr__(self, field, view)
+            elif value is not None or field in ("x", "y"):
+                found.append(
+                    f"`{field}` of a Dataset must be a numpy array, but got "
+                    f"{type(value).__name__}. Make it with datasets.arrays(x, y)."
+                )
+        for field in ("feature_names", "class_names"):
+            names = getattr(self, field)
+            if names is not None:
+                object.__setattr__(self, field, tuple(str(name) for name in names))
+        if (self.x_test is None) != (self.y_test is None):
+            given, missing = ("x_test", "y_test")[:: 1 if self.y_test is None else -1]
+            found.append(f"`{given}` is given without `{missing}`. Give both or none.")
+        if not found:
+            found = _checks.problems(
+                x=self.x,
+                y=self.y,
+                x_test=self.x_test,
+                y_test=self.y_test,
+                feature_names=self.feature_names,
+                class_names=self.class_names,
+            )
+        _errors.raise_all(found, _errors.DataError, f"Dataset {self.name!r}")
+
+    def __len__(self) -> int:
+        """N, the number of rows without the published test set."""
+        return len(self.x)
+
+    @property
+    def n_classes(self) -> int | None:
+        """C, the number of classes; None for regression."""
+        return None if self.class_names is None else len(self.class_names)
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether ``y`` are quantities rather than classes."""
+        return self.class_names is None
+
+    def __repr__(self) -> str:
+        shape = " x ".join(f"{size:,}" for size in self.x.shape)
+        if self.class_names is None:
+            columns = 1 if self.y.ndim == 1 else self.y.shape[1]
+            target = f"{columns} target{'s' if columns != 1 else ''} to regress on"
+        else:
+            target = f"{self.n_classes} classes"
+        test = "" if self.x_test is None else f" + {len(self.x_test):,} for testing"
+        return f"Dataset({self.name!r}, {shape}{test}, {target}, {self.source!r})"

@@ -1,0 +1,53 @@
+"""Tables, plots and a page of what a study recorded. Reads records only.
+
+A plot is two functions: one that gives plain data, one that draws them.
+"""
+
+from __future__ import annotations
+
+from evotune.report._curves import (
+    LearningCurves,
+    learning_curves,
+    plot_learning_curves,
+)
+from evotune.report._history import (
+    History,
+    optimization_history,
+    plot_optimization_history,
+)
+from evotune.report._page import html
+from evotune.report._parameters import (
+    ParameterValues,
+    parameter_values,
+    plot_parameter_values,
+    plot_parameters,
+)
+from evotune.report._population import (
+    ParameterByGeneration,
+    parameter_by_generation,
+    plot_parameter_by_generation,
+    plot_population,
+)
+from evotune.report._tables import Summary, Table, best_trials, summary
+
+__all__ = [
+    "History",
+    "LearningCurves",
+    "ParameterByGeneration",
+    "ParameterValues",
+    "Summary",
+    "Table",
+    "best_trials",
+    "html",
+    "learning_curves",
+    "optimization_history",
+    "parameter_by_generation",
+    "parameter_values",
+    "plot_learning_curves",
+    "plot_optimization_history",
+    "plot_parameter_by_generation",
+    "plot_parameter_values",
+    "plot_parameters",
+    "plot_population",
+    "summary",
+]

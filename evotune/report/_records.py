@@ -1,0 +1,197 @@
+"""What every part of a report reads: the trials of a study or a result, in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from evotune import _errors
+
+_WORDS = {"val": "validation", "train": "training", "test": "test"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Record:
+    """A study's trials, sorted by number and by what became of them.
+
+    Attributes:
+        trials: All trials.
+        complete: The trials with a finite value.
+        failed: Trials that failed, and among them those that diverged.
+        metric: The name of what a trial's value is, such as "val_accuracy".
+        direction: "maximize" or "minimize".
+        best: The best complete trial, the earliest of equals; None without any.
+        dimensions: The searched dimensions by name; empty where the source has no
+            space.
+        constants: The constants of the space, by name.
+    """
+
+    trials: tuple[Any, ...]
+    complete: tuple[Any, ...]
+    failed: tuple[Any, ...]
+    metric: str
+    direction: str
+    best: Any
+    dimensions: Mapping[str, Any]
+    constants: Mapping[str, Any]
+
+    @functools.cached_property
+    def values(self) -> np.ndarray:
+        """f64[N] values of the complete trials, in the user's direction."""
+        return np.asarray([trial.value for trial in self.complete], np.float64)
+
+    @functools.cached_property
+    def goodness(self) -> np.ndarray:
+        """f64[N] values of the complete trials, larger is better."""
+        return self.values if self.direction == "maximize" else -self.values
+
+    @functools.cached_property
+    def ranks(self) -> np.ndarray:
+        """f64[N] from 0 for the worst complete trial to 1 for the best."""
+        order = np.argsort(np.argsort(self.goodness, kind="stable"), kind="stable")
+        return order / max(1, len(order) - 1)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The searched parameters: in the space's order, else as trials show them."""
+        seen = dict.fromkeys(name for trial in self.trials for name in trial.params)
+        return tuple(self.dimensions) or tuple(seen)
+
+    def is_categorical(self, name: str) -> bool:
+        """Whether a parameter has unordered choices."""
+        kind = getattr(self.dimensions.get(name), "kind", None)
+        if kind is not None:
+            return getattr(kind, "value", kind) == "categorical"
+        values = [trial.params[name] for trial in self.trials if name in trial.params]
+        return not all(
+            isinstance(value, numbers.Real) and not isinstance(value, bool)
+            for value in values
+        )
+
+    def is_log(self, name: str) -> bool:
+        """Whether a parameter is searched on the logarithmic scale."""
+        return bool(getattr(self.dimensions.get(name), "log", False))
+
+    def is_int(self, name: str) -> bool:
+        """Whether a parameter is a whole number wherever it was active."""
+        values = [trial.params[name] for trial in self.having(name)]
+        return all(isinstance(value, numbers.Integral) for value in values)
+
+    def bounds(self, name: str) -> tuple[float, float]:
+        """The bounds of a parameter: of the space, else as seen; (0, 1) of choices."""
+        if self.is_categorical(name):
+            return 0.0, 1.0
+        dimension = self.dimensions.get(name)
+        low, high = getattr(dimension, "low", None), getattr(dimension, "high", None)
+        if low is None or high is None:
+            seen = [float(trial.params[name]) for trial in self.having(name)]
+            low, high = min(seen, default=0.0), max(seen, default=1.0)
+        return float(low), float(high)
+
+    def choices(self, name: str) -> tuple[Any, ...]:
+        """The values of a categorical parameter: of the space, else as seen."""
+        values = tuple(getattr(self.dimensions.get(name), "values", ()))
+        if values:
+            return values
+        shown = {
+            repr(trial.params[name]): trial.params[name] for trial in self.having(name)
+        }
+        return tuple(shown[key] for key in sorted(shown))
+
+    def having(self, name: str) -> tuple[Any, ...]:
+        """The complete trials in which a parameter was active.
+
+        Raises:
+            ValueError: If there is no such parameter.
+        """
+        if name not in self.names:
+            raise ValueError(
+                f"There is no searched parameter {name!r}; there are "
+                f"{', '.join(self.names) or 'none'}."
+                f"{_errors.nearest(name, self.names)}"
+            )
+        return tuple(trial for trial in self.complete if name in trial.params)
+
+
+def read(source: Any) -> Record:
+    """The record of a study, a result, or anything with ``trials`` and ``direction``.
+
+    Raises:
+        TypeError: If ``source`` has no trials.
+    """
+    if not hasattr(source, "trials") or not hasattr(source, "direction"):
+        raise TypeError(
+            "A report reads a study or a result, something with `trials` and "
+            f"`direction`, but got {type(source).__name__}. Pass what tune() returns."
+        )
+    trials = tuple(sorted(source.trials, key=lambda trial: trial.number))
+    complete = tuple(trial for trial in trials if _is_complete(trial))
+    direction = getattr(source.direction, "name", source.direction).lower()
+    sign = 1.0 if direction == "maximize" else -1.0
+    best = max(complete, key=lambda t: (sign * t.value, -t.number), default=None)
+    space = getattr(source, "space", None)
+    if space is None:
+        space = getattr(getattr(source, "study", None), "space", None)
+    return Record(
+        trials=trials,
+        complete=complete,
+        failed=tuple(trial for trial in trials if trial.state.name == "FAIL"),
+        metric=str(getattr(source, "metric", None) or "value"),
+        direction=direction,
+        best=best,
+        dimensions=dict(getattr(space, "dimensions", None) or {}),
+        constants=dict(getattr(space, "constants", None) or {}),
+    )
+
+
+def label(metric: str) -> str:
+    """A metric's name in words: "val_accuracy" is "validation accuracy"."""
+    first, _, rest = metric.partition("_")
+    words = [_WORDS.get(first, first), *rest.split("_")]
+    return " ".join(word for word in words if word)
+
+
+def text(value: Any) -> str:
+    """A parameter or a metric as people write it: six digits at most."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    number = float(value)
+    if number and math.isfinite(number) and not 1e-4 <= abs(number) < 1e6:
+        mantissa, _, exponent = f"{number:.3e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{number:.6g}" if abs(number) >= 1 else f"{number:.4g}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 trial", "1,024 trials"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that people would use: "0.8 s", "95 s", "12 min", "3.4 h"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def generations(trials: Sequence[Any]) -> np.ndarray:
+    """i64[N] generation of each trial; trials added by hand count as the first."""
+    return np.asarray([max(0, int(trial.generation)) for trial in trials], np.int64)
+
+
+def _is_complete(trial: Any) -> bool:
+    return (
+        trial.state.name == "COMPLETE"
+        and trial.value is not None
+        and math.isfinite(trial.value)
+    )

@@ -1,0 +1,144 @@
+"""The summary of a study and the table of its best trials, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from evotune.report._records import count, generations, label, read, text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        headers: The column titles.
+        rows: The cells, a tuple for each row.
+
+    Example:
+        >>> print(Table(headers=("trial", "value"), rows=(("3", "0.98"),)))
+        trial  value
+            3   0.98
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __str__(self) -> str:
+        lines = [self.headers, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
+            for line in lines
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A study in a few numbers.
+
+    Attributes:
+        metric: The name of the value.
+        direction: "maximize" or "minimize".
+        best_value: The best value; None where no trial is complete.
+        best_number: The number of the best trial; None likewise.
+        best_params: Its searched hyperparameters.
+        trials: How many trials there are.
+        complete: How many are complete.
+        pruned: How many were pruned.
+        diverged: How many diverged.
+        failed: How many failed otherwise.
+        unfinished: How many are running or waiting.
+        generations: How many generations have a trial.
+    """
+
+    metric: str
+    direction: str
+    best_value: float | None
+    best_number: int | None
+    best_params: dict[str, Any]
+    trials: int
+    complete: int
+    pruned: int
+    diverged: int
+    failed: int
+    unfinished: int
+    generations: int
+
+    def __str__(self) -> str:
+        trials = count(self.trials, "trial")
+        counts = [f"{trials} in {count(self.generations, 'generation')}"]
+        states = ("complete", "pruned", "diverged", "failed", "unfinished")
+        counts += [f"{getattr(self, s):,} {s}" for s in states if getattr(self, s)]
+        lines = [", ".join(counts)]
+        if self.best_value is None:
+            lines.append("no trial is complete")
+        else:
+            lines.append(
+                f"best {label(self.metric)}: {text(self.best_value)} "
+                f"(trial {self.best_number})"
+            )
+            width = max(map(len, self.best_params), default=0)
+            lines += [
+                f"  {name.ljust(width)}  {text(value)}"
+                for name, value in self.best_params.items()
+            ]
+        return "\n".join(lines)
+
+
+def summary(source: Any) -> Summary:
+    """A study or a result in a few numbers; ``print`` shows them.
+
+    Args:
+        source: A study or a result.
+    """
+    record = read(source)
+    states = [trial.state.name for trial in record.trials]
+    diverged = sum(
+        trial.system_attrs.get("status") == "diverged" for trial in record.failed
+    )
+    best = record.best
+    return Summary(
+        metric=record.metric,
+        direction=record.direction,
+        best_value=None if best is None else float(best.value),
+        best_number=None if best is None else best.number,
+        best_params={} if best is None else dict(best.params),
+        trials=len(record.trials),
+        complete=len(record.complete),
+        pruned=states.count("PRUNED"),
+        diverged=diverged,
+        failed=len(record.failed) - diverged,
+        unfinished=states.count("RUNNING") + states.count("WAITING"),
+        generations=len(set(generations(record.trials).tolist())),
+    )
+
+
+def best_trials(source: Any, *, top: int = 10) -> Table:
+    """The best trials with their hyperparameters, the best first.
+
+    A hyperparameter that was not active in a trial is shown as a dash.
+
+    Args:
+        source: A study or a result.
+        top: How many.
+    """
+    record = read(source)
+    order = sorted(
+        range(len(record.complete)),
+        key=lambda i: (-record.goodness[i], record.complete[i].number),
+    )
+    names = record.names
+    rows = []
+    for place, i in enumerate(order[:top], start=1):
+        trial = record.complete[i]
+        params = [
+            text(trial.params[name]) if name in trial.params else "–" for name in names
+        ]
+        born = str(max(0, trial.generation))
+        rows.append((str(place), str(trial.number), born, text(trial.value), *params))
+    return Table(
+        headers=("rank", "trial", "generation", label(record.metric), *names),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,22 @@
+"""The study: the host loop, the durable record, resume, progress, callbacks."""
+
+from evotune.study._added import create_trial
+from evotune.study._budget import Budget
+from evotune.study._frozen_trial import FrozenTrial, TrialState
+from evotune.study._progress import Progress, make_progress
+from evotune.study._protocols import Engine, Finished
+from evotune.study._study import Study
+from evotune.study._trial import Trial
+
+__all__ = [
+    "Budget",
+    "Engine",
+    "Finished",
+    "FrozenTrial",
+    "Progress",
+    "Study",
+    "Trial",
+    "TrialState",
+    "create_trial",
+    "make_progress",
+]

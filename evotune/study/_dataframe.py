@@ -1,0 +1,52 @@
+"""Trials as a pandas DataFrame with Optuna's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from evotune._errors import require
+from evotune.study._frozen_trial import FrozenTrial, TrialState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ATTRS = (
+    "number",
+    "value",
+    "datetime_start",
+    "datetime_complete",
+    "duration",
+    "params",
+    "user_attrs",
+    "system_attrs",
+    "state",
+)
+"""Optuna's columns, in Optuna's order."""
+
+
+def trials_dataframe(
+    trials: Sequence[FrozenTrial], attrs: Sequence[str] = ATTRS
+) -> pd.DataFrame:
+    """One row a trial; see `Study.trials_dataframe`."""
+    pandas = require("pandas", extra="dataframe", purpose="trials_dataframe()")
+    columns: dict[str, list[Any]] = {}
+    for attr in attrs if trials else ():
+        values = [getattr(trial, attr) for trial in trials]
+        if isinstance(values[0], dict):
+            for name in sorted({name for value in values for name in value}):
+                columns[f"{attr}_{name}"] = [value.get(name) for value in values]
+                missing = [name not in value for value in values]
+                if any(missing):
+                    columns[f"{attr}_{name}"] = [
+                        float("nan") if gone else value.get(name)
+                        for gone, value in zip(missing, values, strict=True)
+                    ]
+        elif isinstance(values[0], TrialState):
+            columns[attr] = [value.name for value in values]
+        else:
+            columns[attr] = values
+    frame = pandas.DataFrame(columns)
+    if "value" in frame:  # a column of nothing but None would be of type object
+        frame["value"] = frame["value"].astype("float64")
+    return frame

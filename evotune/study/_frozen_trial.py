@@ -1,0 +1,94 @@
+"""The record of one trial, in Optuna's words."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+from typing import Any
+
+import numpy as np
+
+from evotune._contracts import Status
+
+
+class TrialState(enum.IntEnum):
+    """What became of a trial, with Optuna's names and numbers.
+
+    A trial that diverged is FAIL, with ``system_attrs["status"] == "diverged"``.
+    WAITING is a trial that was proposed and started, and then dropped before it was
+    trained: by a timeout, by Ctrl-C or by a kill. It is the next to be trained.
+    """
+
+    RUNNING = 0
+    COMPLETE = 1
+    PRUNED = 2
+    FAIL = 3
+    WAITING = 4
+
+    def is_finished(self) -> bool:
+        """Whether nothing more will be heard of the trial."""
+        return self not in (TrialState.RUNNING, TrialState.WAITING)
+
+
+STATE_OF_STATUS = {
+    Status.RUNNING: TrialState.RUNNING,
+    Status.COMPLETE: TrialState.COMPLETE,
+    Status.PRUNED: TrialState.PRUNED,
+    Status.DIVERGED: TrialState.FAIL,
+    Status.FAILED: TrialState.FAIL,
+}
+"""The user's word for what an algorithm is told."""
+
+STATUS_OF_STATE = {
+    TrialState.COMPLETE: Status.COMPLETE,
+    TrialState.PRUNED: Status.PRUNED,
+    TrialState.FAIL: Status.FAILED,
+}
+"""What an algorithm is told for the user's word."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FrozenTrial:
+    """What is known of one trial; never changes.
+
+    Attributes:
+        number: The trial's number in its study, from 0.
+        state: What became of it.
+        value: Its objective value in the user's direction; None without one.
+        params: Plain Python values of the searched dimensions that were active.
+        curves: f32[T] of every metric after each unit of resource (an epoch), by name.
+        datetime_start: When it was handed out, in local time.
+        datetime_complete: When its result was recorded; None before that.
+        generation: How many proposals were asked for before the trial's own; -1 for a
+            trial added by hand.
+        user_attrs: What the user attached to it.
+        system_attrs: What evotune attached to it, such as its exact status.
+
+    Example:
+        >>> FrozenTrial(params={"x": 0.5}, value=0.25).state.name
+        'COMPLETE'
+    """
+
+    number: int = -1
+    state: TrialState = TrialState.COMPLETE
+    value: float | None = None
+    params: dict[str, Any] = dataclasses.field(default_factory=dict)
+    curves: dict[str, np.ndarray] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
+    datetime_start: dt.datetime | None = None
+    datetime_complete: dt.datetime | None = None
+    generation: int = -1
+    user_attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    system_attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def duration(self) -> dt.timedelta | None:
+        """From hand-out to recorded result; None before the result is there.
+
+        Members train side by side, so durations of one generation overlap.
+        """
+        if self.datetime_start is None or self.datetime_complete is None:
+            return None
+        return self.datetime_complete - self.datetime_start

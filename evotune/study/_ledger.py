@@ -1,0 +1,225 @@
+"""The study's state: a fold over its events, on disk before they count."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evotune._contracts import EMPTY, Algorithm, Status
+from evotune._errors import EvotuneError, JournalError
+from evotune.study._added import added_outcome
+from evotune.study._best_state import BestState
+from evotune.study._events import Added, Asked, Enqueued, Event, Ran, Started, Told
+from evotune.study._frozen_trial import FrozenTrial
+from evotune.study._journal import Journal
+from evotune.study._protocols import Engine, Finished
+from evotune.study._queue import Queue
+from evotune.study._record import Record
+from evotune.study._rows import Row, pack, running
+from evotune.study._search import Search
+from evotune.study._told import with_x
+
+if TYPE_CHECKING:
+    from evotune.space import Space
+
+
+class Ledger:
+    """What `Study` and its loop stand on: every change goes through `do`.
+
+    Attributes:
+        space: What may vary.
+        sign: 1 to maximise, -1 to minimise.
+        rows: P, the algorithm's batch size; 0 without an algorithm.
+        metric: What the last engine measured, or None.
+        queue: Which rows come next.
+        record: What is known of every trial.
+        search: The algorithm and its state; None in a study that is only read.
+        journal: The durable record, or None.
+        best_state: The final training state of the best trial.
+    """
+
+    def __init__(
+        self, space: Space, algorithm: Algorithm | None, sign: int, seed: int
+    ) -> None:
+        """An empty ledger; ``algorithm`` is None in a study that is only read."""
+        self.space = space
+        self.sign = sign
+        self.rows = 0 if algorithm is None else algorithm.batch_size
+        self.metric: str | None = None
+        self.queue = Queue(space.canonical)
+        self.record = Record(len(space.names), sign, space.params)
+        self.search = None if algorithm is None else Search(algorithm, space, seed)
+        self.journal: Journal | None = None
+        self.best_state = BestState()
+
+    def open(
+        self, storage: Path, study_name: str, header: dict[str, Any], *, resume: bool
+    ) -> None:
+        """Starts a journal, or replays and continues one.
+
+        Raises:
+            JournalError: See `Journal.open`.
+        """
+        self.journal, events = Journal.open(storage, study_name, header, resume=resume)
+        self.best_state = BestState(self.journal.directory)
+        try:
+            self.replay(events, str(self.journal.path))
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def replay(self, events: Sequence[Event], path: str) -> None:
+        """Applies recorded events.
+
+        Raises:
+            JournalError: If one does not follow from those before it.
+        """
+        for number, event in enumerate(events):
+            try:
+                self._apply(event)
+            except (LookupError, ValueError) as error:
+                raise JournalError(
+                    f"Line {number + 2} of {path!r} does not follow from the lines "
+                    f"before it ({error!r}): one is missing or was edited. Restore the "
+                    f"file from a backup, or keep its first {number + 1} lines."
+                ) from error
+
+    def do(self, event: Event, *, durable: bool = False) -> list[Row]:
+        """Writes an event and applies it: the only way in which a study changes.
+
+        What is written survives the death of the process; with ``durable``, or after
+        `sync`, it survives that of the machine.
+
+        Returns:
+            The rows that it hands out or closes.
+
+        Raises:
+            EvotuneError: If the study is only read.
+        """
+        self.asking()
+        if self.journal is not None:
+            self.journal.append(event, durable=durable)
+        return self._apply(event)
+
+    def asking(self) -> Search:
+        """The algorithm and its state.
+
+        Raises:
+            EvotuneError: If the study is only read.
+        """
+        if self.search is None:
+            raise EvotuneError(
+                "A study from Study.load is for reading. Continue it with "
+                "Study(space, algorithm=..., storage=..., resume=True)."
+            )
+        return self.search
+
+    def _apply(self, event: Event) -> list[Row]:
+        search, rows = self.search, []
+        match event:
+            case Ran():
+                self.metric = event.metric
+                if search is not None:
+                    search.points = event.points
+                    if self.queue.asked == 0:
+                        search.structural = event.structural
+            case Asked():
+                self.queue.asked_for(event)
+                if search is not None:
+                    search.seal()
+            case Enqueued():
+                self.queue.enqueued(event)
+            case Started():
+                rows = self.queue.start(event.count)
+                for row in rows:
+                    self.record.start(row, event.at)
+                if search is not None:
+                    search.tell(running(rows))
+            case Told():
+                told = event.outcome
+                keys = zip(told.trial.tolist(), told.replica.tolist(), strict=True)
+                rows = [self.queue.told(key) for key in keys]
+                self.record.tell(event)
+                if search is not None:
+                    search.tell(with_x(event, rows))
+            case Added():
+                self.record.add(event)
+                if search is not None:
+                    search.tell(added_outcome(event, self.sign))
+        return rows
+
+    def hand_out(self, new: int, *, may_ask: bool = True) -> list[Row]:
+        """Rows that wait, then up to ``new`` new ones; at most P, none if it is over.
+
+        Args:
+            new: How many new rows there may be.
+            may_ask: Whether the algorithm may be asked when no proposed row is left.
+        """
+        queue, search = self.queue, self.asking()
+        rows = queue.waiting[: self.rows]
+        if not rows and not queue.proposed and new > 0 and may_ask:
+            self.sync()  # on the disk before the algorithm is told
+            proposal = search.ask(queue.asked)
+            if np.any(np.asarray(proposal.trial) != EMPTY):
+                self.do(Asked(proposal=proposal))
+        count = min(new, self.rows - len(rows), queue.proposed)
+        if count > 0:
+            rows = rows + self.do(Started(at=time.time(), count=count))
+        queue.held.update(row.key for row in rows)
+        return rows
+
+    def take_back(self, finished: Finished, engine: Engine) -> list[Row]:
+        """Records what has finished, the state of a new best trial before all else."""
+        event = Told.of(finished, at=time.time())
+        complete = np.asarray(event.outcome.status) == Status.COMPLETE
+        score = np.where(complete, self.sign * event.values, np.nan)
+        improves = False
+        if np.any(np.isfinite(score)):
+            top = np.nanmax(score)
+            trial = int(np.asarray(event.outcome.trial)[score == top].min())
+            improves = self.record.beats(self.sign * float(top), trial)
+            if improves:
+                self.best_state.keep(trial, engine.member(trial))
+        rows = self.do(event)
+        if improves:
+            self.best_state.tidy()
+        return rows
+
+    def find_best_state(self, best: FrozenTrial, engine: Engine) -> Any:
+        """See `Study.best_state`."""
+        if self.best_state.trial == best.number:
+            return self.best_state.state
+        if best.generation < 0:
+            raise ValueError(
+                f"Trial {best.number} was added by hand and never trained here, so "
+                "there is no state of it. Train it: study.enqueue_trial("
+                f"{best.params!r}), then study.run(...)."
+            )
+        if hasattr(engine, "template") and self.best_state.restore(
+            best.number, engine.template(best.params)
+        ):
+            return self.best_state.state
+        x = self.record.x[self.record.row_of(best.number)]
+        row = Row(x=x, trial=best.number)
+        engine.submit(pack([row], engine.rows, len(self.space.names)))
+        engine.collect()
+        return engine.member(best.number)
+
+    def sync(self) -> None:
+        """Puts what was written on the disk."""
+        if self.journal is not None:
+            self.journal.sync()
+
+    def freeze(self, rows: Sequence[Row]) -> list[FrozenTrial]:
+        """The trials of ``rows``."""
+        return self.record.freeze([self.record.row_of(row.trial) for row in rows])
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials by number."""
+        waiting = frozenset(row.trial for row in self.queue.waiting)
+        order = np.argsort(self.record.column("number"), kind="stable")
+        return self.record.freeze(order.tolist(), waiting)

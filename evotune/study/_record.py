@@ -1,0 +1,229 @@
+"""What is known of every trial, in columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from evotune._contracts import EMPTY, Status
+from evotune.study._events import Added, Told
+from evotune.study._frozen_trial import (
+    STATE_OF_STATUS,
+    STATUS_OF_STATE,
+    FrozenTrial,
+    TrialState,
+)
+from evotune.study._rows import Row
+
+_COLUMNS: dict[str, tuple[type, float]] = {
+    "number": (np.int64, EMPTY),
+    "generation": (np.int32, -1),
+    "status": (np.int8, Status.RUNNING),
+    "value": (np.float64, np.nan),
+    "start": (np.float64, np.nan),
+    "complete": (np.float64, np.nan),
+}
+
+_GOOD = (Status.COMPLETE, Status.PRUNED)
+
+
+class Record:
+    """One row a trial; `FrozenTrial`s are made only when somebody looks.
+
+    Attributes:
+        size: The number of trials.
+        started: How many of them were handed out (the others were added by hand).
+        finished: How many of them have a final state.
+        best: Row of the best complete trial; -1 without one. Of equally good ones it is
+            the one with the lowest number, whatever the order they came in.
+        last_told: Unix time of the last recorded result, seconds; NaN without one.
+    """
+
+    def __init__(
+        self,
+        dimensions: int,
+        sign: int,
+        params: Callable[[np.ndarray], list[dict[str, Any]]],
+    ) -> None:
+        self.size = 0
+        self.started = 0
+        self.finished = 0
+        self.best = -1
+        self.last_told = math.nan
+        self.sign = sign
+        self._params = params
+        self._columns: dict[str, np.ndarray] = {
+            name: np.zeros((0,), dtype) for name, (dtype, _) in _COLUMNS.items()
+        }
+        self._x = np.zeros((0, dimensions), np.float32)
+        self._row_of: dict[int, int] = {}
+        self._curves: list[tuple[dict[str, np.ndarray], int, int] | None] = []
+        self._attrs: dict[int, tuple[dict[str, Any], tuple[str, ...]]] = {}
+        self._frozen: list[FrozenTrial | None] = []
+
+    def column(self, name: str) -> np.ndarray:
+        """A view of one column: number, generation, status, value, start, complete."""
+        return self._columns[name][: self.size]
+
+    @property
+    def x(self) -> np.ndarray:
+        """f32[N, D] the trials' coordinates."""
+        return self._x[: self.size]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._row_of
+
+    def row_of(self, number: int) -> int:
+        """The row of trial ``number``."""
+        return self._row_of[number]
+
+    @property
+    def last_number(self) -> int:
+        """The largest trial number; -1 without one."""
+        return int(self.column("number").max()) if self.size else -1
+
+    def beats(self, value: float, number: int) -> bool:
+        """Whether a complete trial of this value would be the best one."""
+        if self.best < 0 or not math.isfinite(value):
+            return math.isfinite(value)
+        best = float(self._columns["value"][self.best])
+        if value != best:
+            return self.sign * value > self.sign * best
+        return number <= int(self._columns["number"][self.best])
+
+    def start(self, row: Row, at: float) -> None:
+        """Takes in a row that was handed out; a known trial goes on training."""
+        if row.trial in self._row_of:
+            index = self._row_of[row.trial]
+            self.finished -= int(self._columns["status"][index] != Status.RUNNING)
+        else:
+            index = self._grow(row.trial, row.x)
+            self.started += 1
+            self._columns["start"][index] = at
+            self._columns["generation"][index] = row.generation
+        if row.user_attrs or row.fixed:
+            self._attrs[index] = (row.user_attrs, row.fixed)
+        self._columns["status"][index] = Status.RUNNING
+        self._frozen[index] = None
+
+    def tell(self, event: Told) -> None:
+        """Takes in results of trials that were handed out."""
+        lengths = event.outcome.curve_len.tolist()
+        statuses = event.outcome.status.tolist()
+        values = event.values.tolist()
+        for position, number in enumerate(event.outcome.trial.tolist()):
+            index = self._row_of[number]
+            if event.metrics:
+                self._curves[index] = (event.metrics, position, lengths[position])
+            self._close(index, statuses[position], values[position], event.at)
+        self.last_told = event.at
+
+    def add(self, event: Added) -> None:
+        """Takes in a trial that was evaluated elsewhere."""
+        index = self._grow(event.number, event.x)
+        self._columns["start"][index] = event.start
+        if event.user_attrs:
+            self._attrs[index] = (dict(event.user_attrs), ())
+        status = STATUS_OF_STATE[event.state]
+        self._close(index, status, event.value, event.complete)
+
+    def _close(self, index: int, status: int, value: float, at: float) -> None:
+        columns = self._columns
+        columns["status"][index] = status
+        columns["value"][index] = value if status in _GOOD else math.nan
+        columns["complete"][index] = at
+        self._frozen[index] = None
+        self.finished += int(status != Status.RUNNING)
+        if index == self.best:
+            self.best = self._search_best()
+        elif status == Status.COMPLETE and self.beats(
+            value, int(columns["number"][index])
+        ):
+            self.best = index
+
+    def _search_best(self) -> int:
+        """The best row from scratch: needed where the best trial goes on training."""
+        score = self.sign * self.column("value")
+        score = np.where(self.column("status") == Status.COMPLETE, score, np.nan)
+        if not np.any(np.isfinite(score)):
+            return -1
+        best = np.flatnonzero(score == np.nanmax(score))
+        return int(best[np.argmin(self.column("number")[best])])
+
+    def _grow(self, number: int, x: np.ndarray) -> int:
+        index, capacity = self.size, self._x.shape[0]
+        if index == capacity:
+            more = max(64, capacity)
+            for name, (dtype, filler) in _COLUMNS.items():
+                cells: np.ndarray = np.full((more,), filler, dtype)
+                self._columns[name] = np.concatenate([self._columns[name], cells])
+            rows = np.zeros((more, self._x.shape[1]), np.float32)
+            self._x = np.concatenate([self._x, rows])
+        self._columns["number"][index] = number
+        self._x[index] = x
+        self._row_of[number] = index
+        self._curves.append(None)
+        self._frozen.append(None)
+        self.size += 1
+        return index
+
+    def freeze(
+        self, indices: Sequence[int], waiting: frozenset[int] = frozenset()
+    ) -> list[FrozenTrial]:
+        """The trials of some rows, made once and kept.
+
+        Args:
+            indices: Rows of the record.
+            waiting: Numbers of started trials that nobody is working on.
+        """
+        missing = [index for index in indices if self._frozen[index] is None]
+        if missing:
+            params = self._params(self._x[np.array(missing)])
+            for index, values in zip(missing, params, strict=True):
+                self._frozen[index] = self._freeze(index, values, waiting)
+        frozen = [self._frozen[index] for index in indices]
+        for index in missing:  # an open trial may change without being told
+            if self._columns["status"][index] == Status.RUNNING:
+                self._frozen[index] = None
+        return [trial for trial in frozen if trial is not None]
+
+    def _freeze(
+        self, index: int, params: dict[str, Any], waiting: frozenset[int]
+    ) -> FrozenTrial:
+        cell = {name: column[index].item() for name, column in self._columns.items()}
+        status = Status(cell["status"])
+        state = STATE_OF_STATUS[status]
+        if state is TrialState.RUNNING and cell["number"] in waiting:
+            state = TrialState.WAITING
+        user_attrs, fixed = self._attrs.get(index, ({}, ()))
+        system_attrs: dict[str, Any] = {}
+        if status is Status.DIVERGED:
+            system_attrs["status"] = "diverged"
+        if fixed:
+            names = [name for name in fixed if name in params]
+            system_attrs["fixed_params"] = {name: params[name] for name in names}
+        curves = {}
+        if (block := self._curves[index]) is not None:
+            metrics, position, length = block
+            curves = {name: metrics[name][position, :length] for name in metrics}
+        return FrozenTrial(
+            number=cell["number"],
+            state=state,
+            value=None if math.isnan(cell["value"]) else cell["value"],
+            params=params,
+            curves=curves,
+            datetime_start=_local_time(cell["start"]),
+            datetime_complete=_local_time(cell["complete"]),
+            generation=cell["generation"],
+            user_attrs=dict(user_attrs),
+            system_attrs=system_attrs,
+        )
+
+
+def _local_time(at: float) -> dt.datetime | None:
+    """Unix time in seconds as a naive local time, as Optuna has it."""
+    return None if math.isnan(at) else dt.datetime.fromtimestamp(at)

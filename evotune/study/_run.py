@@ -1,0 +1,129 @@
+"""The host loop: ask, hand out, train, record, tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evotune._contracts import Status
+from evotune._errors import AllDivergedError
+from evotune.study._budget import Budget
+from evotune.study._frozen_trial import FrozenTrial
+from evotune.study._interrupt import Interrupt
+from evotune.study._ledger import Ledger
+from evotune.study._progress import Progress
+from evotune.study._protocols import Engine
+from evotune.study._rows import Row, pack
+
+if TYPE_CHECKING:
+    from evotune.study._study import Study
+
+Callback = Callable[["Study", FrozenTrial], None]
+"""Called with the study and a trial that has just been recorded, as in Optuna."""
+
+
+def run(
+    study: Study,
+    ledger: Ledger,
+    engine: Engine,
+    budget: Budget,
+    callbacks: Sequence[Callback],
+    progress: Progress,
+) -> None:
+    """Evolves the study on ``engine`` until ``budget`` ends.
+
+    Both ``hand_out`` and ``take_back`` write to the journal first and tell the
+    algorithm then: of rows that are under way, and of rows that have finished.
+    """
+
+    def stop() -> None:
+        budget.stop("interrupt")
+        progress.stopping()
+
+    with Interrupt(stop) as interrupt:
+        try:
+            while engine.pending:  # left behind by a run that broke off
+                engine.collect()
+            while rows := next_rows(ledger, budget):  # asks, tells what is pending
+                engine.submit(pack(rows, engine.rows, len(ledger.space.names)))
+                while engine.pending:
+                    finished = engine.collect()
+                    told = ledger.take_back(finished, engine)
+                    progress.update(study, engine, budget)
+                    for callback in callbacks:
+                        for trial in ledger.freeze(told):
+                            callback(study, trial)
+                    if budget.interrupted():
+                        engine.cancel()  # drops what has not started
+                check_alive(ledger, rows)
+        except KeyboardInterrupt:
+            if interrupt.requested:  # the second one: the user means it
+                raise
+            stop()
+        finally:
+            engine.cancel()
+            ledger.queue.held.clear()  # what was dropped waits for the next run
+            ledger.sync()
+
+
+def next_rows(ledger: Ledger, budget: Budget) -> list[Row]:
+    """The next rows for the engine; empty when the run is over."""
+    new = budget.new_rows(ledger)
+    if budget.stopped_by:
+        return []
+    rows = ledger.hand_out(new, may_ask=budget.may_ask(ledger))
+    if not rows:
+        budget.stop("algorithm")
+    return rows
+
+
+def check_alive(ledger: Ledger, rows: Sequence[Row]) -> None:
+    """Raises if every member of a whole generation diverged.
+
+    A generation of one member, or one that was cut short, may: the search goes on.
+
+    Raises:
+        AllDivergedError: With advice. All that was recorded stays recorded.
+    """
+    record, generation = ledger.record, rows[-1].generation
+    bad = (Status.DIVERGED, Status.FAILED)
+    mine = np.array([record.row_of(row.trial) for row in rows])
+    if not np.all(np.isin(record.column("status")[mine], bad)):
+        return
+    members = np.flatnonzero(record.column("generation") == generation)
+    if len(members) < 2 or ledger.queue.proposed:
+        return
+    if not np.all(np.isin(record.column("status")[members], bad)):
+        return
+    raise AllDivergedError(
+        f"A generation needs at least one member whose training stays finite, but all "
+        f"{len(members)} of generation {generation} diverged (NaN or infinity in the "
+        f"loss or the weights). {_advice(ledger, members)} Nothing recorded is lost"
+        + (f": {ledger.journal.path} can be resumed." if ledger.journal else ".")
+    )
+
+
+def _advice(ledger: Ledger, members: np.ndarray) -> str:
+    """What to do about divergence, in terms of the study's own space."""
+    params = ledger.space.params(ledger.record.x[members])
+    for name in ledger.space.names:
+        tried = [
+            row[name]
+            for row in params
+            if isinstance(row.get(name), float) and row[name]
+        ]
+        if tried and ("learning_rate" in name or name.split(".")[-1] == "lr"):
+            low = 10.0 ** math.floor(math.log10(abs(min(tried))) - 2)
+            return (
+                f"Likely cause: {name} was too high, {min(tried):.3g} to "
+                f"{max(tried):.3g}. Lower its bounds: "
+                f"{name}=Float({low:g}, {min(tried):.1g}, log=True)."
+            )
+    return (
+        "Likely causes: a learning rate that is too high (search it with "
+        "learning_rate=Float(1e-5, 1e-2, log=True)), data that are not standardised, "
+        "or an objective that is NaN everywhere."
+    )

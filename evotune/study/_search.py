@@ -1,0 +1,125 @@
+"""The algorithm's state on the device, and the three compiled functions around it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from evotune._contracts import EMPTY, Algorithm, Geometry, Outcome, Proposal
+from evotune._errors import EvotuneError
+from evotune.study._rows import joined, padded, running
+
+if TYPE_CHECKING:
+    from evotune.space import Space
+
+_PURPOSE_INIT = 0x696E6974
+_PURPOSE_ASK = 0x61736B00
+"""First folds of the keys. Trial numbers stay far below, so no engine shares them."""
+
+
+def _key(seed: jax.Array, purpose: int, number: jax.Array | int) -> jax.Array:
+    key = jax.random.key(seed, impl="threefry2x32")
+    return jax.random.fold_in(jax.random.fold_in(key, purpose), number)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _search_init(algorithm: Algorithm, geometry: Geometry, seed: jax.Array) -> Any:
+    return algorithm.init(_key(seed, _PURPOSE_INIT, 0), geometry)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _search_ask(
+    algorithm: Algorithm, seed: jax.Array, number: jax.Array, state: Any
+) -> Proposal:
+    return algorithm.ask(_key(seed, _PURPOSE_ASK, number), state)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _search_tell(algorithm: Algorithm, state: Any, outcome: Outcome) -> Any:
+    return algorithm.tell(state, outcome)
+
+
+class Search:
+    """An algorithm, its state, and all the rows that it was told.
+
+    What is told is kept until the algorithm is asked, and told then, in as few calls as
+    will hold it: nobody else looks at the state. So a study can be made, loaded and
+    read without starting JAX, and a generation that came in many blocks is one call.
+
+    Attributes:
+        points: T that told curves are padded to; the engine's.
+        structural: The dimensions that change the shape of what is trained; the first
+            run fixes them, unless the algorithm was asked before it.
+    """
+
+    def __init__(self, algorithm: Algorithm, space: Space, seed: int) -> None:
+        self.points = 0
+        self.structural: tuple[str, ...] = ()
+        self._algorithm = algorithm
+        self._space = space
+        self._seed = np.uint32(seed)
+        self._state: Any = None
+        self._new: list[Outcome] = []
+        self._sealed: list[Outcome] = []
+
+    def ask(self, number: int) -> Proposal:
+        """The next proposal, as numpy arrays, after telling what there is to tell.
+
+        Args:
+            number: How many proposals were asked for before: the key hangs on it.
+
+        Raises:
+            EvotuneError: If the algorithm proposes a point outside the unit cube.
+        """
+        proposal: Proposal = jax.device_get(
+            _search_ask(self._algorithm, self._seed, np.uint32(number), self.state())
+        )
+        x = np.asarray(proposal.x)[np.asarray(proposal.trial) != EMPTY]
+        if not np.all((x >= 0) & (x <= 1)):
+            raise EvotuneError(
+                f"Every proposed coordinate must lie in [0, 1], but proposal {number} "
+                f"of {self._algorithm!r} holds {x[~((x >= 0) & (x <= 1))][:3]}. This "
+                "is a mistake in the algorithm: clip what its ask() returns."
+            )
+        return proposal
+
+    def tell(self, outcome: Outcome) -> None:
+        """Keeps any number of rows, each with its ``x``, for the algorithm."""
+        self._new.append(outcome)
+
+    def seal(self) -> None:
+        """Ends a group: what was told so far is not joined with what follows.
+
+        An `Asked` event does so, hence replaying it tells in the same portions.
+        """
+        self._sealed += joined(self._new)
+        self._new = []
+
+    def state(self) -> Any:
+        """The algorithm's state, which knows all that was told."""
+        rows = self._algorithm.batch_size
+        if self._state is None:
+            geometry = self._space.geometry(self.structural)
+            self._state = _search_init(self._algorithm, geometry, self._seed)
+            self._compile()
+        self.seal()
+        sealed, self._sealed = self._sealed, []
+        for outcome in sealed:
+            for start in range(0, outcome.trial.shape[0], rows):
+                part = padded(outcome, start, rows, self.points)
+                self._state = _search_tell(self._algorithm, self._state, part)
+        return self._state
+
+    def _compile(self) -> None:
+        """Compiles ``ask`` and ``tell`` at once: XLA leaves Python's lock meanwhile."""
+        nothing = padded(running([]), 0, self._algorithm.batch_size, self.points)
+        state, number = self._state, np.uint32(0)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            tell = pool.submit(_search_tell, self._algorithm, state, nothing)
+            ask = pool.submit(_search_ask, self._algorithm, self._seed, number, state)
+        for future in (ask, tell):
+            future.result()

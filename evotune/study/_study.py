@@ -1,0 +1,500 @@
+"""`Study`: one search, its record, and everything that is asked of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+import numpy as np
+
+from evotune._contracts import Algorithm, Status
+from evotune._errors import EvotuneError, JournalError
+from evotune.study import _added, _told
+from evotune.study._best_state import BestState
+from evotune.study._budget import Budget
+from evotune.study._dataframe import ATTRS, trials_dataframe
+from evotune.study._events import Enqueued, Ran
+from evotune.study._frozen_trial import FrozenTrial, TrialState
+from evotune.study._header import as_json, make_header
+from evotune.study._journal import FILE_NAME, read
+from evotune.study._ledger import Ledger
+from evotune.study._progress import Progress, make_progress
+from evotune.study._protocols import Engine
+from evotune.study._rows import Row
+from evotune.study._run import Callback, run
+from evotune.study._trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evotune.space import Space
+
+SIGNS = {"maximize": 1, "minimize": -1}
+DEFAULT_NAME = "study"
+
+
+class Study:
+    """One search over a space: asks an algorithm, records trials, answers questions.
+
+    For objectives that JAX cannot trace, drive it by hand with `ask` and `tell`; what
+    `evotune.tune` trains goes through `run`. Either way the study is a fold over its
+    events (see ``evotune.study._events``): with ``storage`` each one is on disk before
+    it counts, and ``resume=True`` applies the recorded ones again, so that a study that
+    was killed goes on bit for bit as if it had not been.
+
+    Values are in the user's ``direction``; the sign is flipped here and nowhere else.
+
+    Example:
+        >>> import evotune as et
+        >>> study = et.Study(et.Space(x=et.Float(-1.0, 1.0)), seed=0)
+        >>> for _ in range(100):
+        ...     trial = study.ask()
+        ...     _ = study.tell(trial, trial["x"] ** 2)
+        >>> study.best_value < 0.01
+        True
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        algorithm: Algorithm | None = None,
+        direction: Literal["minimize", "maximize"] = "minimize",
+        seed: int = 0,
+        study_name: str | None = None,
+        storage: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Starts a study, or continues a recorded one. Starts no JAX.
+
+        Args:
+            space: What may vary.
+            algorithm: How to search; a `GeneticAlgorithm` by default.
+            direction: "minimize" or "maximize".
+            seed: All randomness of the search hangs on it; 0 to 2**32 - 1.
+            study_name: The study's directory in ``storage``; "study" by default.
+            storage: A directory for the journal; None keeps the study in memory.
+            resume: Whether a study that ``storage`` has already is continued. Without
+                one there, a new study begins.
+
+        Raises:
+            ValueError: If ``direction`` or ``seed`` is none.
+            JournalError: If the storage cannot be written, the study exists and
+                ``resume`` is False, or its journal is of another study.
+        """
+        if direction not in SIGNS:
+            raise ValueError(
+                f"direction must be 'minimize' or 'maximize', but got {direction!r}."
+            )
+        whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+        if not whole or not 0 <= seed < 2**32:
+            raise ValueError(
+                f"seed must be an integer from 0 to 2**32 - 1, but got {seed!r}."
+            )
+        if algorithm is None:
+            from evotune.algorithms import GeneticAlgorithm
+
+            algorithm = GeneticAlgorithm()
+        if storage is None and resume:
+            raise ValueError(
+                "resume=True needs a storage to resume from. Use storage='runs'."
+            )
+        self._set_up(space, algorithm, direction, int(seed), study_name)
+        if storage is not None:
+            header = make_header(
+                study_name=self.study_name,
+                space=space,
+                algorithm=algorithm,
+                seed=self.seed,
+                direction=direction,
+            )
+            self._ledger.open(Path(storage), self.study_name, header, resume=resume)
+
+    def _set_up(
+        self,
+        space: Space,
+        algorithm: Algorithm | None,
+        direction: str,
+        seed: int,
+        study_name: str | None,
+    ) -> None:
+        self.space = space
+        self.algorithm = algorithm
+        self.direction = direction
+        self.seed = seed
+        self.study_name = study_name or DEFAULT_NAME
+        self.stopped_by = ""
+        self._ledger = Ledger(space, algorithm, SIGNS[direction], seed)
+        self._budget: Budget | None = None
+
+    @classmethod
+    def load(
+        cls, storage: str | os.PathLike[str], study_name: str = DEFAULT_NAME
+    ) -> Study:
+        """A recorded study, to read only; works while another process writes it.
+
+        Raises:
+            JournalError: If there is no such study, or it cannot be read.
+        """
+        from evotune.space import Space
+
+        path = Path(storage) / study_name / FILE_NAME
+        header, events, _ = read(path)
+        if header is None:
+            raise JournalError(
+                f"A recorded study is a directory with {FILE_NAME!r}, but "
+                f"{str(path)!r} is not there or empty. Check storage and study_name."
+            )
+        study = cls.__new__(cls)
+        space = Space.from_json(header["space"])
+        study._set_up(space, None, header["direction"], header["seed"], study_name)
+        study._ledger.best_state = BestState(path.parent)
+        study._ledger.replay(events, str(path))
+        return study
+
+    @overload
+    def ask(self, n: None = None) -> Trial: ...
+
+    @overload
+    def ask(self, n: int) -> list[Trial]: ...
+
+    def ask(self, n: int | None = None) -> Trial | list[Trial]:
+        """The next trial, or the next ``n``, to evaluate.
+
+        Asking one by one gives the same trials as asking for many, as long as results
+        are told in the same order. Trials that a resumed study finds without a result
+        come first.
+
+        Returns:
+            One `Trial`, or a list of ``n``; fewer where the algorithm has no more.
+
+        Raises:
+            EvotuneError: If one trial is wanted and the algorithm has no more.
+        """
+        wanted = 1 if n is None else n
+        rows: list[Row] = []
+        while len(rows) < wanted:
+            more = self._ledger.hand_out(wanted - len(rows))
+            if not more:
+                break
+            rows += more
+        for row in rows[wanted:]:  # rows that waited come in one piece
+            self._ledger.queue.held.discard(row.key)
+        rows = rows[:wanted]
+        if n is None and not rows:
+            raise EvotuneError(
+                f"{self.algorithm!r} has no more points to propose, after "
+                f"{self._ledger.record.started} trials. Use study.ask(n), which "
+                "returns what there is, to find out; or a finer grid, or "
+                "RandomSearch()."
+            )
+        params = self.space.params(np.stack([row.x for row in rows])) if rows else []
+        constants = self.space.constants
+        trials = [
+            Trial(row.trial, values, constants)
+            for row, values in zip(rows, params, strict=True)
+        ]
+        return trials[0] if n is None else trials
+
+    def tell(
+        self,
+        trial: Trial | int | Sequence[Trial | int],
+        values: Any = None,
+        state: Any = None,
+    ) -> FrozenTrial | list[FrozenTrial]:
+        """Records results; with ``storage`` they are on the disk on return.
+
+        Args:
+            trial: A trial, its number, or a sequence of them.
+            values: Its value in the study's direction, or a sequence of as many.
+                A value that is no finite number makes the trial FAIL.
+            state: `TrialState.COMPLETE`, PRUNED or FAIL, for all or a sequence of as
+                many; by default COMPLETE or FAIL, as the value says.
+
+        Raises:
+            ValueError: If a trial is not out for evaluation, a state does not go with
+                its value, or the lengths differ. Then nothing is recorded.
+        """
+        single = isinstance(trial, (Trial, int, np.integer))
+        trials: Sequence[Any] = [trial] if single else list(trial)  # type: ignore[arg-type]
+        told = [values] if single else spread(values, len(trials), "values")
+        states = [state] if single else spread(state, len(trials), "state")
+        rows = [self._open_row(int(getattr(item, "number", item))) for item in trials]
+        if len({row.key for row in rows}) < len(rows):
+            raise ValueError("Each trial is told once, but one is in the list twice.")
+        verdicts = [
+            _told.judge(row.trial, value, word)
+            for row, value, word in zip(rows, told, states, strict=True)
+        ]
+        if rows:
+            event = _told.told(rows, verdicts, self._ledger.sign, time.time())
+            self._ledger.do(event, durable=True)
+        frozen = self._ledger.freeze(rows)
+        return frozen[0] if single else frozen
+
+    def _open_row(self, number: int) -> Row:
+        row = self._ledger.queue.open.get((number, 0))
+        if row is None:
+            known = number in self._ledger.record
+            raise ValueError(
+                f"tell() takes a trial that was asked and not told, but trial {number} "
+                f"{'already has its result' if known else 'was never asked'}. "
+                f"{'Tell each trial once.' if known else 'Use study.ask() first.'}"
+            )
+        return row
+
+    def enqueue_trial(
+        self, params: Mapping[str, Any], user_attrs: Mapping[str, Any] | None = None
+    ) -> None:
+        """Makes ``params`` the next trial; dimensions left out are the algorithm's.
+
+        Raises:
+            HyperparameterError: If ``params`` has a name or a value that the space has
+                not.
+            TypeError: If JSON cannot hold ``user_attrs``.
+        """
+        middle = np.full((1, len(self.space.names)), 0.5, np.float32)
+        columns = self.space.decode(middle).items()
+        base = {name: np.asarray(column, object)[0] for name, column in columns}
+        x = np.array(self.space.encode([{**base, **params}])[0], np.float32)
+        fixed = tuple(name for name in self.space.names if name in params)
+        for index, name in enumerate(self.space.names):
+            if name not in params:
+                x[index] = np.nan
+        attrs = _added.checked_attrs(user_attrs)
+        self._ledger.do(Enqueued(x=x, fixed=fixed, user_attrs=attrs))
+
+    def add_trial(self, trial: Any) -> None:
+        """Adds a finished trial from elsewhere, so that the algorithm learns of it.
+
+        It counts in no budget. Its parameters are kept to the resolution of the space.
+
+        Args:
+            trial: A `FrozenTrial` (see `create_trial`), of another study or made by
+                hand, or Optuna's. A WAITING one is enqueued.
+
+        Raises:
+            HyperparameterError: If its parameters do not lie in the space.
+            ValueError: If it is RUNNING, or its value does not go with its state.
+        """
+        if _told.as_state(trial.state) is TrialState.WAITING:
+            self.enqueue_trial(trial.params, trial.user_attrs)
+            return
+        x = self.space.encode([trial.params])[0]
+        number = 1 + max(
+            self._ledger.record.last_number, self._ledger.queue.last_number
+        )
+        self._ledger.do(_added.added(trial, number, x), durable=True)
+
+    def run(
+        self,
+        engine: Engine,
+        *,
+        generations: int | None = None,
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool | Progress = True,
+    ) -> None:
+        """Searches until the first budget runs out, or the algorithm has no more.
+
+        ``stopped_by`` then says why: "generations", "n_trials", "timeout", "stop",
+        "interrupt" (Ctrl-C: what has started is finished and recorded; the second
+        Ctrl-C raises), or "algorithm".
+
+        Args:
+            engine: Trains what is proposed; its rows are the algorithm's batch size.
+            generations: Proposals of the whole study, recorded ones included.
+            n_trials: Trials of the whole study, recorded ones included.
+            timeout: Seconds of this run, compiling included; looked at between blocks.
+            callbacks: Each is called as ``callback(study, trial)`` for every trial
+                after it is recorded; ``study.stop()`` in one ends the run.
+            progress: True for a bar on a terminal and lines elsewhere, False for
+                nothing, or an object of one's own.
+
+        Raises:
+            ValueError: If there is no budget, or the engine does not fit the study.
+            AllDivergedError: If every member of a generation diverged.
+            KeyboardInterrupt: At the second Ctrl-C.
+        """
+        budget = Budget(generations=generations, n_trials=n_trials, timeout=timeout)
+        self._check_engine(engine)
+        shown = make_progress(progress)
+        self._budget, self.stopped_by = budget, ""
+        plan = as_json(engine.plan.to_json())
+        structural = tuple(engine.structural)
+        self._ledger.do(
+            Ran(
+                at=time.time(),
+                metric=engine.metric,
+                points=engine.points,
+                structural=structural,
+                plan=plan,
+            )
+        )
+        listens = hasattr(engine, "on_event")
+        if listens:
+            engine.on_event = shown.event  # type: ignore[attr-defined]
+        shown.start(self, engine, budget)
+        try:
+            run(self, self._ledger, engine, budget, callbacks, shown)
+        finally:
+            self.stopped_by, self._budget = budget.stopped_by, None
+            if listens:
+                engine.on_event = None  # type: ignore[attr-defined]
+            shown.finish(self, engine, budget)
+
+    def stop(self) -> None:
+        """Ends the run that goes on, after what has started; for use in callbacks.
+
+        Raises:
+            RuntimeError: If no run goes on.
+        """
+        if self._budget is None:
+            raise RuntimeError(
+                "study.stop() ends a run, but none goes on. Call it in a callback."
+            )
+        self._budget.stop("stop")
+
+    def _check_engine(self, engine: Engine) -> None:
+        if engine.rows != self._ledger.rows:
+            raise ValueError(
+                f"The engine must have as many rows as the algorithm proposes, but got "
+                f"{engine.rows} and {self._ledger.rows}. Use "
+                f"Engine(..., rows=algorithm.batch_size)."
+            )
+        if engine.direction != self.direction:
+            raise ValueError(
+                f"The study and its task must have one direction, but the study is to "
+                f"{self.direction} and {engine.metric} is to be {engine.direction}d. "
+                f"Use Study(..., direction={engine.direction!r})."
+            )
+        if self._ledger.metric is not None and engine.metric != self._ledger.metric:
+            raise JournalError(
+                f"A study has one metric, but {self.study_name!r} recorded "
+                f"{self._ledger.metric!r} and is now to measure {engine.metric!r}. "
+                "Give the task the recorded metric, or start another study_name."
+            )
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All trials that were handed out or added, by number."""
+        return self._ledger.trials()
+
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The complete trial with the best value; the earliest of equals.
+
+        Raises:
+            ValueError: If no trial is complete.
+        """
+        record = self._ledger.record
+        if record.best < 0:
+            raise ValueError(
+                f"No trials are completed yet: {record.size} were started, and "
+                f"{record.finished} of them ended without a value. Run the study for "
+                "longer, or look at study.trials for what failed."
+            )
+        return record.freeze([record.best])[0]
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The parameters of `best_trial`."""
+        return self.best_trial.params
+
+    @property
+    def best_value(self) -> float:
+        """The value of `best_trial`."""
+        value = self.best_trial.value
+        assert value is not None
+        return value
+
+    @property
+    def best_trials(self) -> list[FrozenTrial]:
+        """All complete trials that no other one beats: those of the best value."""
+        record = self._ledger.record
+        if record.best < 0:
+            return []
+        value = record.column("value")
+        same = value == value[record.best]
+        same &= record.column("status") == Status.COMPLETE
+        best = record.freeze(np.flatnonzero(same).tolist())
+        return sorted(best, key=lambda trial: trial.number)
+
+    @property
+    def metric(self) -> str | None:
+        """What a value is, such as "val_accuracy"; None before the first run."""
+        return self._ledger.metric
+
+    def coordinates(self, number: int) -> np.ndarray:
+        """f32[D]: where trial ``number`` lies in the unit cube of the space.
+
+        Raises:
+            KeyError: If there is no such trial.
+        """
+        record = self._ledger.record
+        return record.x[record.row_of(number)].copy()
+
+    def best_state(self, engine: Engine) -> Any:
+        """The final training state of `best_trial`, as ``engine.member`` gives it.
+
+        It is kept in memory and, with ``storage``, on the disk. Where neither has it
+        (the file is gone, or a plan of other shapes trains now), ``engine`` trains that
+        one trial again: all its randomness hangs on the seed and the trial's number.
+
+        Raises:
+            ValueError: If no trial is complete, or the best was added by hand.
+        """
+        return self._ledger.find_best_state(self.best_trial, engine)
+
+    def trials_dataframe(self, attrs: Sequence[str] = ATTRS) -> pd.DataFrame:
+        """The trials as a pandas DataFrame with Optuna's column names.
+
+        Args:
+            attrs: Attributes of `FrozenTrial`; "generation" can be added.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        return trials_dataframe(self.trials, attrs)
+
+    def close(self) -> None:
+        """Releases the journal for other writers; the study stays readable."""
+        if self._ledger.journal is not None:
+            self._ledger.journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self._ledger.record.size
+
+    def __repr__(self) -> str:
+        best = f", best {self.best_value:.6g}" if self._ledger.record.best >= 0 else ""
+        return (
+            f"Study({self.study_name!r}, {self.direction}, {len(self)} trials{best}, "
+            f"algorithm={self.algorithm!r}, seed={self.seed})"
+        )
+
+
+def spread(values: Any, size: int, name: str) -> list[Any]:
+    """``values`` as ``size`` of them; None stands for as many Nones.
+
+    Raises:
+        ValueError: If there is another number of them.
+    """
+    if values is None or isinstance(values, (str, TrialState)):
+        return [values] * size
+    listed = list(values)
+    if len(listed) != size:
+        raise ValueError(
+            f"{name} must have one entry for each trial, but got {len(listed)} for "
+            f"{size} trials."
+        )
+    return listed

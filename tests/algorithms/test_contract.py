@@ -1,0 +1,55 @@
+"""Every algorithm keeps the contract, in every space."""
+
+from __future__ import annotations
+
+import functools
+
+from evotune import algorithms as ea
+from evotune.testing import GEOMETRIES, AlgorithmContract
+
+
+class TestRandomSearch(AlgorithmContract):
+    algorithm = ea.RandomSearch(batch_size=12)
+
+
+class TestGridSearch(AlgorithmContract):
+    algorithm = ea.GridSearch(levels=3, batch_size=12)
+    geometries = {name: g for name, g in GEOMETRIES.items() if name != "many"}
+
+
+class TestShuffledGridSearch(AlgorithmContract):
+    algorithm = ea.GridSearch(levels=4, shuffle=True, batch_size=12)
+    geometries = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
+
+
+class TestGeneticAlgorithm(AlgorithmContract):
+    algorithm = ea.GeneticAlgorithm(population_size=12, history_size=512)
+
+    def best(self, state):
+        return float(state.population.fitness[0])
+
+
+class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
+    algorithm = ea.GeneticAlgorithm(
+        population_size=13,
+        elites=1,
+        selection="roulette",
+        crossover=ea.simulated_binary_crossover,
+        mutation="polynomial",
+        mutation_strength=0.05,
+        immigrants=0,
+        history_size=64,
+    )
+    geometries = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
+
+
+def test_every_algorithm_of_the_package_is_in_the_registry() -> None:
+    methods = {name for name in dir(ea) if hasattr(getattr(ea, name), "ask")}
+    suites = [value for value in globals().values() if isinstance(value, type)]
+    tested = {type(s.algorithm).__name__ for s in suites if hasattr(s, "algorithm")}
+    assert methods == tested
+
+
+def test_operators_with_other_settings_are_still_functions() -> None:
+    tuned = functools.partial(ea.blend_crossover, alpha=0.1)
+    assert ea.GeneticAlgorithm(crossover=tuned).crossover is tuned

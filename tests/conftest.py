@@ -1,0 +1,73 @@
+"""What holds in every test: strict dtypes and ranks, several devices, fixed seeds."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import random
+from collections.abc import Callable, Iterator
+
+import hypothesis
+import jax
+import jax.monitoring
+import numpy as np
+import pytest
+
+# A mixed dtype or a silent broadcast is a bug here, and one device hides sharding bugs.
+# All of it must be set before JAX makes its first array.
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Plots are drawn without a display, and nothing writes to the user's terminal.
+os.environ.setdefault("MPLBACKEND", "agg")
+
+_QUIET = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]
+hypothesis.settings.register_profile(
+    "default", deadline=None, max_examples=50, suppress_health_check=_QUIET
+)
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("default"), derandomize=True, print_blob=True
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    """Nobody should draw from the global generators; who does draws the same."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+
+
+@pytest.fixture
+def count_compiles() -> Callable[
+    [], contextlib.AbstractContextManager[collections.Counter[str]]
+]:
+    """Counts what XLA compiles inside a ``with``, by the name of the jitted function.
+
+    Example:
+        with count_compiles() as compiles:
+            study.run(engine, generations=3)
+        assert compiles["train"] == 1
+        assert compiles.total() == 1
+    """
+
+    @contextlib.contextmanager
+    def counting() -> Iterator[collections.Counter[str]]:
+        counter: collections.Counter[str] = collections.Counter()
+
+        def listener(event: str, duration: float, **attributes: object) -> None:
+            if event == COMPILED:
+                name = str(attributes.get("fun_name", "?"))
+                counter[name.removeprefix("jit(").removesuffix(")")] += 1
+
+        jax.monitoring.register_event_duration_secs_listener(listener)
+        try:
+            yield counter
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listener)
+
+    return counting

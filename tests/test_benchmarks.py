@@ -1,0 +1,143 @@
+"""Every benchmark runs, and the rivals of the speed benchmark do the same work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import _harness
+from benchmarks.rivals import handwritten, optuna_steps, scan_one
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "benchmarks").rglob("*.py")
+    if not path.name.startswith("_")
+)
+SETTINGS = {"width": 8, "epochs": 2, "batch_size": 64, "seed": 3}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_tiny_form_runs_without_a_warning(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", name, "--tiny"],
+        cwd=ROOT,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plain_promotion() -> Iterator[None]:
+    """Optax is not strict about dtypes; set for all threads, as rivals use several."""
+    before = jax.config.jax_numpy_dtype_promotion
+    jax.config.update("jax_numpy_dtype_promotion", "standard")
+    yield
+    jax.config.update("jax_numpy_dtype_promotion", before)
+
+
+@pytest.fixture(scope="module")
+def case() -> tuple[_harness.Data, np.ndarray]:
+    # Small rates: with large ones Adam is chaotic, and rounding decides where it goes.
+    rates = _harness.random_learning_rates(5, seed=1, low=1e-4, high=1e-2)
+    return _harness.digits(seed=1), rates
+
+
+@pytest.fixture(scope="module")
+def expected(case: tuple[_harness.Data, np.ndarray]) -> np.ndarray:
+    return scan_one.run(*case, **SETTINGS).accuracies
+
+
+@pytest.mark.parametrize(
+    ("run", "options"),
+    [
+        (handwritten.run, {"block": 2}),
+        (handwritten.run, {"optimization_level": None}),
+        (scan_one.run, {"at_once": 2}),
+        (optuna_steps.run, {"form": "best"}),
+        (optuna_steps.run, {"form": "best", "at_once": 2}),
+        (optuna_steps.run, {"form": "usual"}),
+        (optuna_steps.run, {"form": "eager"}),
+    ],
+    ids=lambda value: (
+        getattr(value, "__module__", None) or "-".join(map(str, value.values()))
+    ),
+)
+def test_rivals_learn_the_same_from_the_same(run, options, case, expected) -> None:
+    result = run(*case, **SETTINGS, **options)
+    assert result.accuracies.shape == (5, SETTINGS["epochs"])
+    # Two of the 360 validation rows may fall to the other side of a tie.
+    np.testing.assert_allclose(result.accuracies, expected, atol=2.5 / 360)
+    assert result.accuracies[:, -1].mean() > 0.2
+    assert result.compile_seconds > 0.0
+    assert result.train_seconds > 0.0
+
+
+def test_a_rival_compiles_each_program_once(case, count_compiles) -> None:
+    names = {"train_share", "train", "init", "step", "evaluate"}
+    for run in (handwritten.run, scan_one.run, optuna_steps.run):
+        with count_compiles() as compiles:
+            run(*case, **SETTINGS)
+        repeated = {name: compiles[name] for name in names if compiles[name] > 1}
+        assert not repeated
+
+
+def test_data_are_standardised_by_the_training_rows_and_split_by_class() -> None:
+    data = _harness.digits(seed=0)
+    used = data.x_train.std(axis=0) > 0
+    np.testing.assert_allclose(data.x_train.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(data.x_train.std(axis=0)[used], 1.0, atol=1e-4)
+    shares = np.bincount(data.y_valid) / np.bincount(data.y_train)
+    np.testing.assert_allclose(shares, 0.25, atol=0.02)
+
+
+def test_every_epoch_is_shuffled_anew_and_repeats_no_row() -> None:
+    orders = _harness.data_orders(0, samples=100, epochs=3, batch_size=16)
+    assert orders.shape == (3, 6, 16)
+    for order in orders:
+        assert len(np.unique(order)) == order.size
+    assert not np.array_equal(orders[0], orders[1])
+    with pytest.raises(ValueError, match="batch must fit"):
+        _harness.data_orders(0, samples=10, epochs=1, batch_size=16)
+
+
+def test_a_fresh_process_gives_back_what_was_measured(case) -> None:
+    module = "benchmarks.rivals.scan_one"
+    result = _harness.run_alone(module, *case, **SETTINGS, options={"at_once": 1})
+    assert result.accuracies.shape == (5, SETTINGS["epochs"])
+    assert result.seconds == result.compile_seconds + result.train_seconds
+    with pytest.raises(RuntimeError, match="needs a device"):
+        _harness.run_alone(module, *case, **SETTINGS, options={"at_once": 9})
+
+
+def test_the_median_run_is_one_of_the_runs() -> None:
+    runs = [
+        _harness.RivalResult(
+            compile_seconds=1.0, train_seconds=seconds, accuracies=np.zeros((1, 1))
+        )
+        for seconds in (5.0, 1.0, 3.0, 9.0)
+    ]
+    assert _harness.median_of(runs) is runs[2]
+    with pytest.raises(ValueError, match="at least one run"):
+        _harness.median_of([])
+
+
+def test_a_record_names_command_versions_and_hardware(tmp_path: Path) -> None:
+    path = _harness.write_result(
+        "speed", {"x": 1}, settings={"width": 8}, folder=tmp_path
+    )
+    text = path.read_text(encoding="utf-8")
+    for word in ("schema_version", "python -m benchmarks.speed", "processor", "jax"):
+        assert word in text
+    assert str(ROOT) not in text
