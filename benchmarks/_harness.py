@@ -227,6 +227,7 @@ def run_alone(
     batch_size: int,
     seed: int,
     options: Mapping[str, Any] | None = None,
+    devices: int | None = None,
 ) -> RivalResult:
     """Runs a side in a fresh process, with nothing compiled and nothing cached.
 
@@ -239,6 +240,7 @@ def run_alone(
         batch_size: Rows of a batch.
         seed: Of initial values and of the data order.
         options: Further keyword arguments of its ``run``.
+        devices: CPU devices; None for as many as its best form wants.
 
     Raises:
         RuntimeError: If the process fails; shows what it printed.
@@ -250,6 +252,8 @@ def run_alone(
         command += ["--width", str(width), "--epochs", str(epochs)]
         command += ["--batch-size", str(batch_size), "--seed", str(seed)]
         command += ["--input", str(given), "--output", str(made)]
+        if devices is not None:
+            command += ["--devices", str(devices)]
         for name, value in (options or {}).items():
             command += ["--option", name, json.dumps(value)]
         # A compilation cache on disk would hide what compiling costs.

@@ -136,7 +136,7 @@ class Result:
 
     @functools.cached_property
     def _test_metrics(self) -> dict[str, float]:
-        return self.task.test(self.hyperparameters, self.best_state)
+        return self._engine.test(self.hyperparameters, self.best_state)
 
     def test_metrics(self) -> dict[str, float]:
         """Scores of the best model on the test split, which the search never saw.

@@ -46,4 +46,5 @@ def call_by_name(function: Callable[..., T], **available: Any) -> T:
             f"{', '.join(map(repr, missing))}, which is not one of "
             f"{', '.join(available)}. Rename the argument or give it a default."
         )
-    return function(**{p.name: available[p.name] for p in parameters if p.name in available})
+    names = [p.name for p in parameters if p.name in available]
+    return function(**{name: available[name] for name in names})

@@ -33,7 +33,7 @@ make_venv() {
     # Debian's python3 comes without ensurepip; its pip can install into the venv.
     "$base" -m venv --clear .venv 2>/dev/null && "$PY" -m pip --version >/dev/null 2>&1 && return
     "$base" -m venv --clear --without-pip .venv || return 1
-    "$base" -m pip --python "$PY" install --quiet pip
+    "$base" -m pip --python "$PY" install -qq pip
 }
 
 setup_venv() {
@@ -48,7 +48,8 @@ setup_venv() {
     "$PY" -c '' 2>/dev/null || make_venv || return 1
     echo "Installing evotune[$extras] into .venv (a minute or two, only this once)"
     rm -f "$stamp"
-    "$PY" -m pip install --quiet --editable ".[$extras]" --constraint constraints.txt ||
+    # Errors are shown; what pip warns of along the way helps nobody here.
+    "$PY" -m pip install -qq --editable ".[$extras]" --constraint constraints.txt ||
         return 1
     echo "$wanted $extras" >"$stamp"
     echo "Installed in $((SECONDS - started)) s"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import evotune as et
 
@@ -46,8 +47,8 @@ def main() -> None:
 
     folder = Path(options.out) / name
     page = result.report(folder / "report.html")
-    result.plot_optimization_history().figure.savefig(folder / "history.png", dpi=150)
-    result.plot_learning_curves().figure.savefig(folder / "curves.png", dpi=150)
+    save(result.plot_optimization_history(), folder / "history.png")
+    save(result.plot_learning_curves(), folder / "curves.png")
     print(f"\n{result.plan}\n")
     print(f"Best of {len(result.trials)} trainings (trial {result.best.number}):")
     for parameter, value in result.best_params.items():
@@ -70,9 +71,13 @@ def main() -> None:
     )
 
 
+def save(axes: Any, path: Path) -> None:
+    axes.figure.savefig(path, dpi=150)
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
+        description=(__doc__ or "").partition("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--generations", type=int, default=8, help="of the population")

@@ -72,8 +72,8 @@ def split(
     Args:
         dataset: What to split.
         validation: Size of the validation part: a share of all rows, or their number.
-        test: Size of the test part likewise. Not used for a dataset with a published
-            test set, which is the test part then.
+        test: Size of the test part likewise; 0 for none. Not used for a dataset with a
+            published test set, which is the test part then.
         seed: Seed of the numpy generator that draws the rows.
         stratify: Whether each part holds every class in proportion. None: for
             classification yes, for regression no.
@@ -90,7 +90,7 @@ def split(
     published = dataset.x_test is not None
     found: list[str] = []
     sizes = {"validation": _size(validation, rows, "validation", found)}
-    if not published:
+    if not published and (test != 0 or isinstance(test, bool)):
         sizes = {"test": _size(test, rows, "test", found), **sizes}
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         found.append(f"`seed` must be an integer of 0 or more, but got {seed!r}.")
@@ -127,6 +127,10 @@ def split(
     parts = {
         name: Part(x=dataset.x[i], y=dataset.y[i], index=i) for name, i in index.items()
     }
+    nothing = np.arange(0)
+    parts.setdefault(
+        "test", Part(x=dataset.x[nothing], y=dataset.y[nothing], index=nothing)
+    )
     if dataset.x_test is not None and dataset.y_test is not None:
         everything = np.arange(len(dataset.x_test))
         parts["test"] = Part(x=dataset.x_test, y=dataset.y_test, index=everything)

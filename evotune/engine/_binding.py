@@ -9,7 +9,7 @@ from typing import Any
 
 from evotune._contracts import Binding
 from evotune._errors import HyperparameterError, nearest, raise_all
-from evotune.engine._inputs import choices, numeric, searched_inputs
+from evotune.engine._inputs import bounds, choices, numeric, searched_inputs
 from evotune.engine._probe import SAMPLES, Probe
 from evotune.space import Space
 from evotune.tasks import MissingHyperparameterError, Task
@@ -211,5 +211,5 @@ def extreme_values(space: Space) -> dict[str, tuple[Any, ...]]:
     values = {name: (value,) for name, value in space.constants.items()}
     for name in space.names:
         dimension = space.dimensions[name]
-        values[name] = choices(dimension) or (dimension.low, dimension.high)
+        values[name] = choices(dimension) or bounds(dimension)
     return {name.rpartition(".")[2]: value for name, value in values.items()}

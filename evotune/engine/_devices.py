@@ -31,7 +31,7 @@ def one_cpu_device_per_core() -> None:
     user has set, in `jax_num_cpu_devices` or XLA_FLAGS, is left alone. Where JAX has
     started already with one CPU device, a warning says how to do better.
     """
-    chosen = jax.config.jax_num_cpu_devices not in (-1, None)
+    chosen = getattr(jax.config, "jax_num_cpu_devices", -1) != -1
     in_flags = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if chosen or in_flags or cores() == 1:
         return

@@ -123,7 +123,7 @@ class Engine:
                 spec,
                 task,
                 self._inputs,
-                space.constants,
+                space,
                 self._mesh,
                 metrics=self._metric_names,
                 points=self.points,
@@ -177,7 +177,7 @@ class Engine:
         configs = [plain_config(columns, row) for row in range(len(host.trial))]
         groups: dict[int, list[int]] = {}
         for row in rows:
-            groups.setdefault(self.plan.program_for(configs[row]), []).append(row)
+            groups.setdefault(self.plan.program_for(configs[row]), []).append(int(row))
         config = {name: np.asarray(column) for name, column in columns.items()}
         for index in sorted(groups):
             members = sorted(groups[index], key=lambda row: self._epochs(configs[row]))
@@ -227,6 +227,17 @@ class Engine:
         state, lane = self._members[trial]
         return jax.tree.map(lambda leaf: _row(leaf, lane), state)
 
+    def test(self, params: Mapping[str, Any], state: Any) -> dict[str, float]:
+        """Scores of a trained member on data that the search never saw.
+
+        Args:
+            params: Its searched hyperparameters; constants are added.
+            state: Its final state, as `member` returns it.
+        """
+        hp = {**self.space.constants, **params}
+        scores = jax.jit(lambda values: dict(self.task.test(hp, values)))(state)
+        return {name: float(score) for name, score in scores.items()}
+
     def _compile(self) -> None:
         """Compiles all programs, in threads: XLA leaves Python's lock meanwhile."""
         if self._data is not None:
@@ -256,8 +267,8 @@ class Engine:
             epochs = [self._epochs(plain_config(block.config, r)) for r in block.rows]
             trained = block.program(
                 leaves,
-                block.proposal.trial[filled],
-                block.proposal.replica[filled],
+                np.asarray(block.proposal.trial)[filled],
+                np.asarray(block.proposal.replica)[filled],
                 self._data,
                 self._seed,
                 np.asarray(max(epochs), np.int32),
@@ -279,7 +290,7 @@ class Engine:
         objective = self._sign * np.nan_to_num(curves[self.metric], nan=0.0)
         proposal = block.proposal
 
-        def padded(values: Any, fill: Any, dtype: Any) -> np.ndarray:
+        def padded(values: Any, fill: Any, dtype: Any) -> Any:
             values = np.asarray(values, dtype)
             result = np.full((self.rows, *values.shape[1:]), fill, dtype)
             result[:count] = values
@@ -292,8 +303,8 @@ class Engine:
             replica=padded(proposal.replica[block.rows], 0, np.int32),
             x=padded(proposal.x[block.rows], 0.0, np.float32),
             fitness=padded(fitness[:, None], -np.inf, np.float32),
-            constraints=np.zeros((self.rows, 0), np.float32),
-            variance=np.zeros((self.rows, 1), np.float32),
+            constraints=padded(np.zeros((count, 0)), 0.0, np.float32),
+            variance=padded(np.zeros((count, 1)), 0.0, np.float32),
             status=padded(status, Status.RUNNING, np.int32),
             spent=padded(length, 0.0, np.float32),
             curve=padded(objective, 0.0, np.float32),

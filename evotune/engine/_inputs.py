@@ -12,7 +12,7 @@ import numpy as np
 
 from evotune import nn
 from evotune._contracts import Binding, Kind
-from evotune.space import Dimension, Space
+from evotune.space import Dimension, Float, Int, Space
 from evotune.tasks import Hyperparameters
 
 
@@ -42,7 +42,7 @@ class Input:
         """Whether arrays are padded to a capacity of it."""
         return self.binding is Binding.MASKED and not self.by_index
 
-    def leaf(self, values: Sequence[Any]) -> np.ndarray:
+    def leaf(self, values: Sequence[Any] | np.ndarray) -> np.ndarray:
         """[P] array that enters the program for the column ``values``."""
         if self.by_index:
             index = {option: i for i, option in enumerate(self.options)}
@@ -99,7 +99,32 @@ def _is_integer(dimension: Dimension) -> bool:
 
 def largest_size(space: Space, entry: Input) -> int:
     """The largest value of a padded size."""
-    return int(max(entry.options or (space.dimensions[entry.name].high,)))
+    return int(max(entry.options or bounds(space.dimensions[entry.name])))
+
+
+def inactive_under(space: Space, static: Mapping[str, Any]) -> set[str]:
+    """Names that are inactive in every member with the values in ``static``."""
+    inactive: set[str] = set()
+    while True:
+        more = {
+            name
+            for name in space.names
+            if any(
+                parent in inactive
+                or (parent in static and static[parent] not in values)
+                for parent, values in (space.dimensions[name].when or {}).items()
+            )
+        }
+        if more <= inactive:
+            return inactive
+        inactive |= more
+
+
+def bounds(dimension: Dimension) -> tuple[Any, Any]:
+    """The lowest and the highest value of a range."""
+    if isinstance(dimension, Float | Int):
+        return dimension.low, dimension.high
+    raise TypeError(f"{dimension!r} is not a range; it has choices.")
 
 
 def member_values(
@@ -136,7 +161,7 @@ def leaf_structs(inputs: Sequence[Input]) -> dict[str, jax.ShapeDtypeStruct]:
     return structs
 
 
-def plain_config(columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, Any]:
+def plain_config(columns: Mapping[str, Any], row: int) -> dict[str, Any]:
     """Row ``row`` of decoded columns as plain Python values."""
     return {
         name: column[row].item() if hasattr(column[row], "item") else column[row]

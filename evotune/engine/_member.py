@@ -63,11 +63,11 @@ class Steps:
             self._task.step, hp=hp, state=state, data=data, batch=batch, key=key
         )
         is_pair = isinstance(result, tuple) and len(result) == 2
-        if is_pair and isinstance(result[1], Mapping) and not _same_tree(result, state):
+        if is_pair and isinstance(result[1], Mapping) and not same_tree(result, state):
             new, metrics = result
         else:
             new, metrics = result, {}
-        if not _same_tree(new, state):
+        if not same_tree(new, state):
             raise TypeError(
                 f"step must return a state of the same structure as it got, "
                 f"{jax.tree.structure(state)}, but returned {jax.tree.structure(new)}. "
@@ -197,8 +197,10 @@ def _is_not_finite(x: jax.Array) -> jax.Array:
     return ~jnp.isfinite(x)
 
 
-def _same_tree(tree: Any, like: Any) -> bool:
-    return jax.tree.structure(tree) == jax.tree.structure(like)
+def same_tree(tree: Any, like: Any) -> bool:
+    """Whether two pytrees have the same structure."""
+    structure: Any = jax.tree.structure(tree)
+    return bool(structure == jax.tree.structure(like))
 
 
 def _scalars(metrics: Any, method: str) -> dict[str, jax.Array]:

@@ -12,7 +12,12 @@ import numpy as np
 
 from evotune._contracts import Binding
 from evotune.engine._costs import Costs
-from evotune.engine._inputs import Input, largest_size, plain_config
+from evotune.engine._inputs import (
+    Input,
+    inactive_under,
+    largest_size,
+    plain_config,
+)
 from evotune.engine._plan import Plan, ProgramSpec
 from evotune.space import Space
 from evotune.tasks import Task
@@ -185,10 +190,16 @@ class _Planner:
 def _static_combinations(
     space: Space, inputs: Sequence[Input]
 ) -> Iterator[dict[str, Any]]:
+    """All values of the static dimensions; inactive ones only at their canonical."""
     static = [entry for entry in inputs if entry.binding is Binding.STATIC]
     values = [space.dimensions[entry.name].values for entry in static]
-    for combination in itertools.product(*values):
-        yield {entry.name: v for entry, v in zip(static, combination, strict=True)}
+    middle = np.asarray([space.geometry().canonical], np.float32)
+    canonical = plain_config(space.decode(middle), 0)
+    for chosen in itertools.product(*values):
+        combination = {e.name: v for e, v in zip(static, chosen, strict=True)}
+        inactive = inactive_under(space, combination) & combination.keys()
+        if all(combination[name] == canonical[name] for name in inactive):
+            yield combination
 
 
 def _shell(

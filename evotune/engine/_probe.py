@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from evotune._contracts import Binding
@@ -17,7 +18,7 @@ from evotune.engine._inputs import (
     member_values,
     plain_config,
 )
-from evotune.engine._member import Steps
+from evotune.engine._member import Steps, same_tree
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
 
@@ -25,7 +26,7 @@ SAMPLES = 8
 """Configurations that a task is tried with."""
 
 _KEY = jax.ShapeDtypeStruct((2,), np.uint32)
-_TOLERANCE = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
+_TOLERANCE: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}
 _SHARE = 0.8
 
 
@@ -181,13 +182,13 @@ def _agree(got: Step, expected: Step, *, padded: bool) -> bool:
         same_loss
         and _share_close(got.start, expected.start) == 1.0
         and _share_close(got.state, expected.state) >= _SHARE
-        and jax.tree.structure(got.scores) == jax.tree.structure(expected.scores)
+        and same_tree(got.scores, expected.scores)
     )
 
 
 def _share_close(got: Any, expected: Any) -> float:
     """Fraction of the numbers that are close; 0 where structures or dtypes differ."""
-    if jax.tree.structure(got) != jax.tree.structure(expected):
+    if not same_tree(got, expected):
         return 0.0
     pairs = list(zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True))
     if any(a.shape != b.shape or a.dtype != b.dtype for a, b in pairs):
@@ -195,6 +196,6 @@ def _share_close(got: Any, expected: Any) -> float:
     close = [
         np.isclose(np.asarray(a, np.float64), np.asarray(b, np.float64), **_TOLERANCE)
         for a, b in pairs
-        if not jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key)
+        if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key)
     ]
     return float(np.mean(np.concatenate([c.ravel() for c in close]))) if close else 1.0

@@ -11,9 +11,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from evotune.engine._devices import MEMBERS, REPLICATED, sharded
-from evotune.engine._inputs import Input, leaf_structs, member_values
+from evotune.engine._inputs import (
+    Input,
+    inactive_under,
+    leaf_structs,
+    member_values,
+)
 from evotune.engine._member import Trained, train_member
 from evotune.engine._plan import ProgramSpec
+from evotune.space import Space
 from evotune.tasks import Task
 
 _CPU_OPTIONS = {"xla_backend_optimization_level": 1}
@@ -31,7 +37,7 @@ class Program:
         spec: ProgramSpec,
         task: Task,
         inputs: Sequence[Input],
-        constants: Mapping[str, Any],
+        space: Space,
         mesh: Mesh,
         *,
         metrics: Sequence[str],
@@ -44,7 +50,7 @@ class Program:
             spec: Its static values, capacities and lanes.
             task: What is trained.
             inputs: How each searched hyperparameter is bound.
-            constants: Plain values that the space fixes.
+            space: What is searched, and the constants.
             mesh: The devices.
             metrics: Names of all that a step and an evaluation record.
             points: T, the length of the curves.
@@ -55,7 +61,10 @@ class Program:
         self._mesh = mesh
         self._compiled: jax.stages.Compiled | None = None
         self.compile_seconds = 0.0
-        static = {**constants, **spec.static}
+        inactive = inactive_under(space, spec.static)
+        entering = [entry for entry in inputs if entry.name not in inactive]
+        static = {**space.constants, **spec.static}
+        static = {name: static[name] for name in static if name not in inactive}
 
         def one(
             leaves: Mapping[str, jax.Array],
@@ -65,7 +74,7 @@ class Program:
             seed: jax.Array,
             stop: jax.Array,
         ) -> Trained:
-            hp = member_values(inputs, leaves, static=static, capacity=spec.capacity)
+            hp = member_values(entering, leaves, static=static, capacity=spec.capacity)
             key = jax.random.wrap_key_data(seed, impl="threefry2x32")
             return train_member(
                 task,

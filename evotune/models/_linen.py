@@ -46,10 +46,14 @@ class LinenNetwork:
         self._flag = next((name for name in _TRAIN_FLAGS if name in names), None)
         self._knows_mode = self._flag is not None or eval_module is not None
 
-    def _mode(self, train: bool) -> dict[str, bool]:
+    def _mode(self, train: bool) -> dict[str, Any]:
         if self._flag is None:
             return {}
         return {self._flag: _TRAIN_FLAGS[self._flag] is train}
+
+    def fitted(self, variables: Variables) -> linen.Module:
+        """The module itself; linen modules hold no variables."""
+        return self._modules[False]
 
     def init(self, key: jax.Array) -> Variables:
         """Initial variables, exactly as ``module.init`` makes them from ``key``."""

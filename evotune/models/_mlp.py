@@ -116,26 +116,25 @@ class MLP:
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), **values}
-        problems = []
-        for name in ("width", "depth"):
-            for value in _tuple(merged[name]):
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    problems.append(
-                        f"{name} must be an integer of at least 1, but may be "
-                        f"{value!r}. Use `{name}=Int(1, ...)`."
-                    )
-        for value in _tuple(merged["activation"]):
-            if value not in nn.ACTIVATIONS:
-                problems.append(
-                    f"activation must be one of {sorted(nn.ACTIVATIONS)}, but may be "
-                    f"{value!r}.{nearest(str(value), nn.ACTIVATIONS)}"
-                )
-        for value in _tuple(merged["dropout"]):
-            if not 0.0 <= value < 1.0:
-                problems.append(
-                    f"dropout must lie in [0, 1), but may be {value!r}. "
-                    "Use `dropout=Float(0.0, 0.5)`."
-                )
+        problems = [
+            f"{name} must be an integer of at least 1, but may be {value!r}. "
+            f"Use `{name}=Int(1, ...)`."
+            for name in ("width", "depth")
+            for value in _tuple(merged[name])
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1
+        ]
+        problems += [
+            f"activation must be one of {sorted(nn.ACTIVATIONS)}, but may be {value!r}."
+            f"{nearest(str(value), nn.ACTIVATIONS)}"
+            for value in _tuple(merged["activation"])
+            if value not in nn.ACTIVATIONS
+        ]
+        problems += [
+            f"dropout must lie in [0, 1), but may be {value!r}. "
+            "Use `dropout=Float(0.0, 0.5)`."
+            for value in _tuple(merged["dropout"])
+            if not 0.0 <= value < 1.0
+        ]
         return problems
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:

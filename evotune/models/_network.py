@@ -30,9 +30,8 @@ class Info:
 class Network(Protocol):
     """A network for ONE member: no population axis anywhere."""
 
-    @property
-    def module(self) -> Any:
-        """The Flax module itself."""
+    def fitted(self, variables: Variables) -> Any:
+        """The Flax module to hand out; one that holds its variables holds these."""
         ...
 
     def init(self, key: jax.Array) -> Variables:

@@ -34,10 +34,9 @@ class NnxNetwork:
         """Wraps ``build``, a function from `nnx.Rngs` to a module."""
         self._build = build
 
-    @property
-    def module(self) -> nnx.Module:
-        """The module with its initial values of seed 0."""
-        return self._build(nnx.Rngs(0))
+    def fitted(self, variables: Variables) -> nnx.Module:
+        """The module with ``variables`` in it, in evaluation mode."""
+        return self._restored(variables)
 
     def init(self, key: jax.Array) -> Variables:
         """Initial variables, exactly as ``build(nnx.Rngs(key))`` makes them."""
@@ -47,17 +46,16 @@ class NnxNetwork:
         self, variables: Variables, x: jax.Array, *, train: bool, key: jax.Array | None
     ) -> tuple[jax.Array, Variables]:
         """See `Network.apply`."""
-        module = self.restored(variables, train=train, key=key)
+        module = self._restored(variables, train=train, key=key)
         names = parameter_names(type(module).__call__)
         flag = next((name for name in _MODE_FLAGS if name in names), None)
         mode = {} if flag is None else {flag: _MODE_FLAGS[flag] is train}
         outputs = module(x, **mode)
         return outputs, (_variables(module) if train else variables)
 
-    def restored(
+    def _restored(
         self, variables: Variables, *, train: bool = False, key: jax.Array | None = None
     ) -> Any:
-        """The module with ``variables`` in it, in training or evaluation mode."""
         module = self._build(nnx.Rngs(0))
         for collection in ("params", "statistics"):
             values = variables.get(collection)
@@ -74,7 +72,8 @@ class NnxNetwork:
                 if isinstance(node, nnx.RngStream)
             }
             if tags and key is not None:
-                nnx.reseed(module, **dict.fromkeys(sorted(tags), key))
+                reseed: Any = nnx.reseed
+                reseed(module, **dict.fromkeys(sorted(tags), key))
         else:
             module.eval()
         return module

@@ -15,8 +15,8 @@ class Dense(linen.Module):
 
     Unused rows and columns of W and entries of b start at zero. Their gradients are
     zero, because unused inputs are zero and unused outputs meet zero rows in the next
-    layer, so every optimiser that maps a zero gradient of a zero weight to a zero update
-    leaves them at zero: no mask is needed while training.
+    layer, so every optimiser that answers a zero gradient of a zero weight with a zero
+    update leaves them at zero: no mask is needed while training.
 
     Attributes:
         features: Number of outputs.
@@ -39,5 +39,5 @@ class Dense(linen.Module):
         kernel = self.param(
             "kernel", lambda key: lecun_normal(key, inputs, self.features, x.dtype)
         )
-        bias = self.param("bias", lambda key: jnp.zeros((outputs,), x.dtype))
+        bias = self.param("bias", lambda _: jnp.zeros((outputs,), x.dtype))
         return x @ kernel + jax.lax.expand_dims(bias, range(x.ndim - 1))

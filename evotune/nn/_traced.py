@@ -1,8 +1,8 @@
 """Sizes and choices that may differ between the members of one compiled program.
 
-A layer of `evotune.nn` takes plain Python values, and is then an ordinary Flax layer, or
-these two, and is then padded: arrays have the capacity's shape, and what lies beyond the
-active size is exactly zero and stays so.
+A layer of `evotune.nn` takes plain Python values, and is then an ordinary Flax layer,
+or these two, and is then padded: arrays have the capacity's shape, and what lies beyond
+the active size is exactly zero and stays so.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Size:
     active: jax.Array
     capacity: int
 
-    def __eq__(self, other: object) -> NoReturn:  # type: ignore[override]
+    def __eq__(self, other: object) -> NoReturn:
         raise TypeError(_NOT_STATIC.format(kind="Size"))
 
     __hash__ = None  # type: ignore[assignment]
@@ -60,7 +60,7 @@ class Choice:
     index: jax.Array
     options: tuple[Any, ...]
 
-    def __eq__(self, other: object) -> NoReturn:  # type: ignore[override]
+    def __eq__(self, other: object) -> NoReturn:
         raise TypeError(_NOT_STATIC.format(kind="Choice"))
 
     __hash__ = None  # type: ignore[assignment]

@@ -175,6 +175,8 @@ class Ledger:
     def take_back(self, finished: Finished, engine: Engine) -> list[Row]:
         """Records what has finished, the state of a new best trial before all else."""
         event = Told.of(finished, at=time.time())
+        if not len(event.values):
+            return []
         complete = np.asarray(event.outcome.status) == Status.COMPLETE
         score = np.where(complete, self.sign * event.values, np.nan)
         improves = False

@@ -117,9 +117,8 @@ def pack(rows: Sequence[Row], size: int, dimensions: int) -> Proposal:
 def running(rows: Sequence[Row]) -> Outcome:
     """Numpy twin of `evotune._contracts.pending`: rows under way, without result."""
     size = len(rows)
-    x = np.stack([row.x for row in rows]) if rows else np.zeros((0, 0), np.float32)
     return outcome(
-        x=x,
+        x=np.stack([row.x for row in rows]),
         trial=np.array([row.trial for row in rows], np.int32),
         replica=np.array([row.replica for row in rows], np.int32),
         fitness=np.full((size, 1), -np.inf, np.float32),

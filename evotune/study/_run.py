@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evotune._contracts import Status
-from evotune._errors import AllDivergedError
+from evotune._errors import AllDivergedError, JournalError
 from evotune.study._budget import Budget
 from evotune.study._frozen_trial import FrozenTrial
 from evotune.study._interrupt import Interrupt
@@ -67,6 +67,33 @@ def run(
             engine.cancel()
             ledger.queue.held.clear()  # what was dropped waits for the next run
             ledger.sync()
+
+
+def check_engine(study: Study, ledger: Ledger, engine: Engine) -> None:
+    """Refuses an engine that does not fit the study.
+
+    Raises:
+        ValueError: If it has other rows or another direction.
+        JournalError: If it measures another metric than the one that was recorded.
+    """
+    if engine.rows != ledger.rows:
+        raise ValueError(
+            "The engine must have as many rows as the algorithm proposes, but got "
+            f"{engine.rows} and {ledger.rows}. Use "
+            "Engine(..., rows=algorithm.batch_size)."
+        )
+    if engine.direction != study.direction:
+        raise ValueError(
+            "The study and its task must have one direction, but the study is to "
+            f"{study.direction} and {engine.metric} is to be {engine.direction}d. "
+            f"Use Study(..., direction={engine.direction!r})."
+        )
+    if ledger.metric is not None and engine.metric != ledger.metric:
+        raise JournalError(
+            f"A study has one metric, but {study.study_name!r} recorded "
+            f"{ledger.metric!r} and is now to measure {engine.metric!r}. Give the task "
+            "the recorded metric, or start another study_name."
+        )
 
 
 def next_rows(ledger: Ledger, budget: Budget) -> list[Row]:

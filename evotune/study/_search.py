@@ -11,7 +11,7 @@ import numpy as np
 
 from evotune._contracts import EMPTY, Algorithm, Geometry, Outcome, Proposal
 from evotune._errors import EvotuneError
-from evotune.study._rows import joined, padded, running
+from evotune.study._rows import Row, joined, padded, running
 
 if TYPE_CHECKING:
     from evotune.space import Space
@@ -116,7 +116,8 @@ class Search:
 
     def _compile(self) -> None:
         """Compiles ``ask`` and ``tell`` at once: XLA leaves Python's lock meanwhile."""
-        nothing = padded(running([]), 0, self._algorithm.batch_size, self.points)
+        middle = Row(x=np.full((len(self._space.names),), 0.5, np.float32), trial=EMPTY)
+        nothing = padded(running([middle]), 0, self._algorithm.batch_size, self.points)
         state, number = self._state, np.uint32(0)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             tell = pool.submit(_search_tell, self._algorithm, state, nothing)

@@ -24,7 +24,7 @@ from evotune.study._ledger import Ledger
 from evotune.study._progress import Progress, make_progress
 from evotune.study._protocols import Engine
 from evotune.study._rows import Row
-from evotune.study._run import Callback, run
+from evotune.study._run import Callback, check_engine, run
 from evotune.study._trial import Trial
 
 if TYPE_CHECKING:
@@ -220,8 +220,8 @@ class Study:
         """
         single = isinstance(trial, (Trial, int, np.integer))
         trials: Sequence[Any] = [trial] if single else list(trial)  # type: ignore[arg-type]
-        told = [values] if single else spread(values, len(trials), "values")
-        states = [state] if single else spread(state, len(trials), "state")
+        told = [values] if single else _told.spread(values, len(trials), "values")
+        states = [state] if single else _told.spread(state, len(trials), "state")
         rows = [self._open_row(int(getattr(item, "number", item))) for item in trials]
         if len({row.key for row in rows}) < len(rows):
             raise ValueError("Each trial is told once, but one is in the list twice.")
@@ -321,7 +321,7 @@ class Study:
             KeyboardInterrupt: At the second Ctrl-C.
         """
         budget = Budget(generations=generations, n_trials=n_trials, timeout=timeout)
-        self._check_engine(engine)
+        check_engine(self, self._ledger, engine)
         shown = make_progress(progress)
         self._budget, self.stopped_by = budget, ""
         plan = as_json(engine.plan.to_json())
@@ -358,26 +358,6 @@ class Study:
                 "study.stop() ends a run, but none goes on. Call it in a callback."
             )
         self._budget.stop("stop")
-
-    def _check_engine(self, engine: Engine) -> None:
-        if engine.rows != self._ledger.rows:
-            raise ValueError(
-                f"The engine must have as many rows as the algorithm proposes, but got "
-                f"{engine.rows} and {self._ledger.rows}. Use "
-                f"Engine(..., rows=algorithm.batch_size)."
-            )
-        if engine.direction != self.direction:
-            raise ValueError(
-                f"The study and its task must have one direction, but the study is to "
-                f"{self.direction} and {engine.metric} is to be {engine.direction}d. "
-                f"Use Study(..., direction={engine.direction!r})."
-            )
-        if self._ledger.metric is not None and engine.metric != self._ledger.metric:
-            raise JournalError(
-                f"A study has one metric, but {self.study_name!r} recorded "
-                f"{self._ledger.metric!r} and is now to measure {engine.metric!r}. "
-                "Give the task the recorded metric, or start another study_name."
-            )
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -481,20 +461,3 @@ class Study:
             f"Study({self.study_name!r}, {self.direction}, {len(self)} trials{best}, "
             f"algorithm={self.algorithm!r}, seed={self.seed})"
         )
-
-
-def spread(values: Any, size: int, name: str) -> list[Any]:
-    """``values`` as ``size`` of them; None stands for as many Nones.
-
-    Raises:
-        ValueError: If there is another number of them.
-    """
-    if values is None or isinstance(values, (str, TrialState)):
-        return [values] * size
-    listed = list(values)
-    if len(listed) != size:
-        raise ValueError(
-            f"{name} must have one entry for each trial, but got {len(listed)} for "
-            f"{size} trials."
-        )
-    return listed

@@ -95,3 +95,20 @@ def with_x(event: Told, rows: Sequence[Row]) -> Outcome:
     """The event's outcome with the coordinates that were handed out."""
     x: Any = np.stack([row.x for row in rows])
     return dataclasses.replace(event.outcome, x=x)
+
+
+def spread(values: Any, size: int, name: str) -> list[Any]:
+    """``values`` as ``size`` of them; None stands for as many Nones.
+
+    Raises:
+        ValueError: If there is another number of them.
+    """
+    if values is None or isinstance(values, (str, TrialState)):
+        return [values] * size
+    listed = list(values)
+    if len(listed) != size:
+        raise ValueError(
+            f"{name} must have one entry for each trial, but got {len(listed)} for "
+            f"{size} trials."
+        )
+    return listed

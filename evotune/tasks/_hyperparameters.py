@@ -48,9 +48,10 @@ class Hyperparameters(Mapping[str, Any]):
             return self[name]
         except KeyError:
             raise MissingHyperparameterError(
-                f"The model or task asks for hyperparameter {name!r}, but the space has "
-                f"only {', '.join(self._values) or 'none'}.{nearest(name, self._values)}"
-                f" Add it: `Space({name}=...)`; a plain value is a constant."
+                f"The model or task reads hyperparameter {name!r}, but the space has "
+                f"only {', '.join(self._values) or 'none'}."
+                f"{nearest(name, self._values)} Add it: `Space({name}=...)`; "
+                "a plain value is a constant."
             ) from None
 
     def _whole(self, name: str) -> str | None:

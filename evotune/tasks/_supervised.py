@@ -15,6 +15,7 @@ import optax
 
 from evotune import nn
 from evotune._contracts import Binding
+from evotune._errors import HyperparameterError
 from evotune.datasets import Dataset, Splits, split
 from evotune.models import Info, Network, as_model
 from evotune.tasks._hyperparameters import Hyperparameters
@@ -154,7 +155,7 @@ class Supervised(Task):
         def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             variables = {**state.variables, "params": params}
             outputs, variables = network.apply(variables, x, train=True, key=key)
-            loss = self.loss(hp, outputs, y)
+            loss = self.loss(hp, self._checked(outputs, len(batch)), y)
             return loss + _penalty(hp, params), (loss, variables)
 
         params = state.variables["params"]
@@ -183,6 +184,7 @@ class Supervised(Task):
         outputs = forward_in_chunks(
             lambda rows: network.apply(variables, rows, train=False, key=None)[0], x
         )
+        outputs = self._checked(outputs, x.shape[0])
         return {name: m.function(outputs, y) for name, m in self.metrics.items()}
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
@@ -194,8 +196,8 @@ class Supervised(Task):
         for value in values.get("batch_size", ()):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 problems.append(
-                    f"batch_size must be an integer of at least 1, but may be {value!r}."
-                    " Use `batch_size=Categorical([32, 64, 128])`."
+                    "batch_size must be an integer of at least 1, but may be "
+                    f"{value!r}. Use `batch_size=Categorical([32, 64, 128])`."
                 )
             elif value > rows:
                 problems.append(
@@ -217,16 +219,16 @@ class Supervised(Task):
             ]
         return problems
 
-    def check_outputs(self, shape: tuple[int, ...]) -> str | None:
-        """A problem with the shape of the outputs for one example, or None."""
-        expected = (self.info.num_outputs,)
-        if shape == expected:
-            return None
-        return (
-            f"The model must return {expected[0]} outputs for each example, as many as "
-            f"{self._what_outputs_are()}, but returns shape {shape}. End it with a layer "
-            "of `info.num_outputs` units: `model=lambda hp, info: "
-            "Net(features=info.num_outputs)`."
+    def _checked(self, outputs: jax.Array, rows: int) -> jax.Array:
+        """``outputs``, if their shape is [rows, num_outputs]; seen while tracing."""
+        expected = (rows, self.info.num_outputs)
+        if outputs.shape == expected:
+            return outputs
+        raise HyperparameterError(
+            f"The model must return {expected[1]} outputs for each example, as many as "
+            f"{self._what_outputs_are()}, but for {rows} examples it returns shape "
+            f"{outputs.shape}. End it with a layer of `info.num_outputs` units: "
+            "`model=lambda hp, info: Net(features=info.num_outputs)`."
         )
 
     def _what_outputs_are(self) -> str:
@@ -247,35 +249,32 @@ class Supervised(Task):
     def export(self, hp: Mapping[str, Any], state: TrainState) -> FittedModel:
         """The network of its true size, with ``predict`` on raw examples."""
         plain = Hyperparameters(hp)
-        variables = self.model.slice(state.variables, plain, self.info)
         network = self.network(plain)
-        forward = jax.jit(
-            lambda values, x: network.apply(values, x, train=False, key=None)[0]
-        )
-        module = network.module
-        if hasattr(network, "restored"):
-            module = network.restored(variables)
+        variables = self.model.slice(state.variables, plain, self.info)
+
+        def predict(x: Any) -> jax.Array:
+            inputs = jnp.asarray(self.preprocess(x))
+            raw, _ = network.apply(variables, inputs, train=False, key=None)
+            return self.outputs(raw)
+
         return FittedModel(
-            module=module,
-            variables=variables,
-            predict=lambda x: self.outputs(forward(variables, self.preprocess(x))),
+            module=network.fitted(variables), variables=variables, predict=predict
         )
 
     def outputs(self, raw: jax.Array) -> jax.Array:
         """The network's outputs in the units of the targets."""
         return raw
 
-    def test(self, hp: Mapping[str, Any], state: TrainState) -> dict[str, float]:
+    def test(self, hp: Mapping[str, Any], state: TrainState) -> dict[str, jax.Array]:
         """All metrics on the test split, under names such as "test_accuracy"."""
         part = self.splits.test
         if not len(part):
             return {}
         plain = Hyperparameters(hp)
         variables = self.model.slice(state.variables, plain, self.info)
-        scores = jax.jit(functools.partial(self.score, plain))(
-            variables, self.preprocess(part.x), self.targets(part.y)
-        )
-        return {f"test_{name}": float(value) for name, value in scores.items()}
+        x, y = self.preprocess(part.x), self.targets(part.y)
+        scores = self.score(plain, variables, jnp.asarray(x), jnp.asarray(y))
+        return {f"test_{name}": value for name, value in scores.items()}
 
 
 def _penalty(hp: Hyperparameters, params: Any) -> jax.Array | float:

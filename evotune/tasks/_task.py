@@ -158,6 +158,9 @@ class Task(abc.ABC):
             "`def export(self, hp, state): return et.tasks.FittedModel(...)`."
         )
 
-    def test(self, hp: Mapping[str, Any], state: PyTree) -> dict[str, float]:
-        """Scores on data that the search never saw; empty where there are none."""
+    def test(self, hp: Mapping[str, Any], state: PyTree) -> Metrics:
+        """Scores on data that the search never saw; empty where there are none.
+
+        Traceable in ``state``; ``hp`` holds plain Python values.
+        """
         return {}

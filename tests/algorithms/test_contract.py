@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import ClassVar
 
 from evotune import algorithms as ea
 from evotune.testing import GEOMETRIES, AlgorithmContract
@@ -14,12 +15,12 @@ class TestRandomSearch(AlgorithmContract):
 
 class TestGridSearch(AlgorithmContract):
     algorithm = ea.GridSearch(levels=3, batch_size=12)
-    geometries = {name: g for name, g in GEOMETRIES.items() if name != "many"}
+    geometries: ClassVar = {name: g for name, g in GEOMETRIES.items() if name != "many"}
 
 
 class TestShuffledGridSearch(AlgorithmContract):
     algorithm = ea.GridSearch(levels=4, shuffle=True, batch_size=12)
-    geometries = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
+    geometries: ClassVar = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
 
 
 class TestGeneticAlgorithm(AlgorithmContract):
@@ -40,7 +41,7 @@ class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
         immigrants=0,
         history_size=64,
     )
-    geometries = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
+    geometries: ClassVar = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:
