@@ -43,6 +43,7 @@ def run(
         budget.stop("interrupt")
         progress.stopping()
 
+    asked_by_hand = set(ledger.queue.held)
     with Interrupt(stop) as interrupt:
         try:
             while engine.pending:  # left behind by a run that broke off
@@ -65,7 +66,9 @@ def run(
             stop()
         finally:
             engine.cancel()
-            ledger.queue.held.clear()  # what was dropped waits for the next run
+            ledger.queue.held &= (
+                asked_by_hand  # what was dropped waits for the next run
+            )
             ledger.sync()
 
 

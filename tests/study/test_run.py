@@ -197,6 +197,16 @@ def test_a_keyboard_interrupt_of_another_kind_stops_too(make_study, space):
     assert len(numbers(study)) > 8
 
 
+def test_trials_asked_by_hand_are_left_to_the_hand(make_study, space):
+    study, engine = make_study(), FakeEngine(space)
+    mine = study.ask(2)
+    study.run(engine, generations=1, progress=False)
+    study.run(engine, generations=2, progress=False)
+    assert engine.submitted == list(range(2, 16))
+    assert numbers(study, TrialState.RUNNING) == [0, 1]
+    study.tell(mine, [0.1, 0.2])
+
+
 def test_enqueued_trials_are_trained_first(make_study, space):
     study = make_study()
     params = {"learning_rate": 0.002, "width": 33, "activation": "tanh"}
