@@ -62,7 +62,7 @@ def one_point_crossover(u: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     """
     dimensions = a.shape[1]
     cut = 1.0 + jnp.floor(u[:, :1] * max(dimensions - 1, 1))
-    return jnp.where(jnp.arange(dimensions)[None] < cut, a, b)
+    return jnp.where(jnp.arange(dimensions, dtype=jnp.float32)[None] < cut, a, b)
 
 
 def two_point_crossover(u: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -85,7 +85,7 @@ def two_point_crossover(u: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
         return a
     start = jnp.floor(u[:, :1] * dimensions)
     length = 1.0 + jnp.floor(u[:, -1:] * (dimensions - 1))
-    offset = (jnp.arange(dimensions)[None] - start) % dimensions
+    offset = (jnp.arange(dimensions, dtype=jnp.float32)[None] - start) % dimensions
     return jnp.where(offset < length, b, a)
 
 

@@ -92,8 +92,9 @@ class GeneticAlgorithm:
         mutation_strength: The size of a step in unit-cube lengths: "spread" follows the
             population, "constant" or a number stays, or a function ``(x, fitness) ->
             f32[1, D]``.
-        attempts: How often a repeated row is mutated, each time with twice the rate and
-            at last sampled afresh, before it is proposed as it is. 1 allows duplicates.
+        attempts: How often a repeated row is changed before it is proposed as it is:
+            the first half of the attempts mutate, each at twice the rate, the others
+            sample afresh. 1 allows duplicates.
         history_size: H, the places of the table of past trials: n trials later, one of
             them is forgotten with a chance of about n / H.
 
@@ -126,7 +127,7 @@ class GeneticAlgorithm:
     mutation: str | Mutation = "gaussian"
     mutation_rate: float | None = None
     mutation_strength: str | float | Adaptation = "spread"
-    attempts: int = 4
+    attempts: int = 8
     history_size: int = 65536
 
     def __post_init__(self) -> None:
@@ -277,8 +278,8 @@ class GeneticAlgorithm:
             moved = jnp.where(unordered, resample_category(u, start, levels), moved)
             chance = rate * 2.0 ** number.astype(jnp.float32)
             mutates = (hit < chance) & (bred | (number > 0))
-            last = (number == self.attempts - 1) & (number > 0)
-            tried = jnp.where(last, u, jnp.where(mutates, moved, start))
+            afresh = (number > 0) & (number >= (self.attempts + 1) // 2)
+            tried = jnp.where(afresh, u, jnp.where(mutates, moved, start))
             rows = jnp.where(again[:, None], canonicalise(tried, geometry), rows)
             return number + 1, rows, repeats(fingerprint(rows), state.seen)
 

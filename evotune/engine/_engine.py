@@ -99,9 +99,10 @@ class Engine:
         extremes = extreme_values(space)
         raise_all(task.check(extremes), HyperparameterError, "The space")
         one_cpu_device_per_core()
+        self._keep_best = value == "best"
         self._sign = 1.0 if task.direction == "maximize" else -1.0
         self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
-        self._on_event = on_event or (lambda _: None)
+        self.on_event = on_event or (lambda _: None)
         binder = Binder(task, space)
         self._metric_names = binder.recorded_names()
         self._inputs = searched_inputs(space, binder.bindings(static))
@@ -127,7 +128,7 @@ class Engine:
                 self._mesh,
                 metrics=self._metric_names,
                 points=self.points,
-                keep_best=value == "best",
+                keep_best=self._keep_best,
             )
             for spec in self.plan.programs
         ]
@@ -227,6 +228,16 @@ class Engine:
         state, lane = self._members[trial]
         return jax.tree.map(lambda leaf: _row(leaf, lane), state)
 
+    def template(self, params: Mapping[str, Any]) -> Any:
+        """Shapes and dtypes of what `member` returns for a trial; compiles nothing.
+
+        Args:
+            params: The active hyperparameters of the trial.
+        """
+        columns = self.space.decode(self.space.encode([dict(params)]))
+        index = self.plan.program_for(plain_config(columns, 0))
+        return self._programs[index].state(self.task.data())
+
     def test(self, params: Mapping[str, Any], state: Any) -> dict[str, float]:
         """Scores of a trained member on data that the search never saw.
 
@@ -251,7 +262,7 @@ class Engine:
             for future in concurrent.futures.as_completed(futures):
                 future.result()
                 done += 1
-                self._on_event(f"compiled {done} of {len(futures)} programs")
+                self.on_event(f"compiled {done} of {len(futures)} programs")
         self.compile_seconds += time.perf_counter() - start
 
     def _dispatch(self) -> None:
@@ -275,20 +286,32 @@ class Engine:
             )
             self._running.append((block, trained))
 
+    def _value(self, curves: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """f32[P] the objective of each member's last or best epoch."""
+        if not self._keep_best:
+            return curves[np.arange(len(curves)), np.maximum(length - 1, 0)]
+        worst = np.where(np.isnan(curves), -np.inf, self._sign * curves)
+        return self._sign * np.max(worst, axis=1)
+
     def _epochs(self, config: Mapping[str, Any]) -> int:
         hp = Hyperparameters({**self.space.constants, **config})
         return int(hp.get("epochs", self.task.epochs))
 
     def _finished(self, block: _Block, trained: Trained) -> Finished:
-        count = len(block.rows)
-        curves = {k: _host(v)[:count] for k, v in trained.curves.items()}
-        length, diverged = (
-            _host(trained.length)[:count],
-            _host(trained.diverged)[:count],
-        )
-        value = np.where(diverged, np.nan, _host(trained.value)[:count])
+        count, proposal = len(block.rows), block.proposal
+        table = _host(trained.curves)[:count]
+        ends = [self._epochs(plain_config(block.config, row)) for row in block.rows]
+        runs = np.arange(self.points) < np.asarray(ends)[:, None]
+        sound = np.all(np.isfinite(table), axis=2) & (table[:, :, 0] == 1.0)
+        trained_until = np.cumprod(sound & runs, axis=1, dtype=bool)
+        length = np.sum(trained_until, axis=1)
+        diverged = length < ends
+        curves = {
+            name: np.where(trained_until, table[:, :, 1 + column], np.nan)
+            for column, name in enumerate(self._metric_names)
+        }
+        value = np.where(diverged, np.nan, self._value(curves[self.metric], length))
         objective = self._sign * np.nan_to_num(curves[self.metric], nan=0.0)
-        proposal = block.proposal
 
         def padded(values: Any, fill: Any, dtype: Any) -> Any:
             values = np.asarray(values, dtype)

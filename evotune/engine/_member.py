@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,29 +13,25 @@ import jax.numpy as jnp
 from evotune._signatures import call_by_name
 from evotune.tasks import Hyperparameters, Task
 
-# What randomness is for: folded into keys, so that no draw depends on another's.
-_ORDER, _TRIAL = 0, 1
-_INIT, _STEP, _EVALUATE = 0, 1, 2
+# What randomness is for, folded into keys, so that no draw depends on another's. A
+# trial's key is fold_in(study, trial number), which never reaches that of the order.
+_ORDER = 2**31
+_INIT, _STEP, _EVALUATE, _PURPOSES = 0, 1, 2, 3
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What is left of one member's training.
+    """What is left of one member's training; the host makes sense of it.
 
     Attributes:
-        curves: f32[T] by metric name, of each epoch; NaN where the member did not
-            train, which the engine cuts off.
-        length: i32[] epochs that count: until the end, or until it diverged.
-        diverged: bool[] whether a number stopped to be finite.
-        value: f32[] the objective, of the last epoch or of the best.
-        state: The task's state that has this value.
+        curves: f32[T, 1 + number of metrics]: for each epoch whether the state was
+            free of NaN (1 or 0), then the metrics in their given order; NaN in epochs
+            that were not run.
+        state: The task's state after the member's last epoch, or after its best one.
     """
 
-    curves: dict[str, jax.Array]
-    length: jax.Array
-    diverged: jax.Array
-    value: jax.Array
+    curves: jax.Array
     state: Any
 
 
@@ -109,92 +105,106 @@ def train_member(
         seed_key: The study's key; the same for all members.
         stop: i32[] epochs to run; the same for all members, at least as many as
             each of them needs. A member that is at its end, or has diverged, rests.
-        metrics: Names of all that ``step`` and ``evaluate`` record.
+        metrics: Names of all that ``step`` and ``evaluate`` record, in the order of
+            the curves' columns.
         points: T, the length of the curves; at least ``stop``.
         keep_best: Whether the value and the state are those of the best epoch.
     """
     steps = Steps(task)
     order_key = jax.random.fold_in(seed_key, _ORDER)
-    key = jax.random.fold_in(jax.random.fold_in(seed_key, _TRIAL), trial)
-    key = jax.random.fold_in(key, replica)
-    step_key = jax.random.fold_in(key, _STEP)
-    evaluate_key = jax.random.fold_in(key, _EVALUATE)
-    own_end = jnp.asarray(hp.get("epochs", task.epochs), jnp.int32)
-    sign = 1.0 if task.direction == "maximize" else -1.0
+    key = jax.random.fold_in(seed_key, trial)
+    init_key, step_key, evaluate_key = (
+        jax.random.fold_in(key, _PURPOSES * replica + purpose)
+        for purpose in (_INIT, _STEP, _EVALUATE)
+    )
+    own_end = hp.get("epochs", task.epochs)
 
-    def epoch(index: jax.Array, state: Any) -> tuple[Any, dict[str, jax.Array]]:
+    def epoch(index: jax.Array, state: Any) -> tuple[Any, jax.Array]:
+        """The state after an epoch, and its row of the curves."""
         batches = steps.batches(hp, data, jax.random.fold_in(order_key, index))
         count = jax.tree.leaves(batches)[0].shape[0]
         epoch_key = jax.random.fold_in(step_key, index)
 
         def step(state: Any, inputs: tuple[Any, jax.Array]) -> tuple[Any, Any]:
             batch, number = inputs
-            return steps.step(
-                hp, state, data, batch, jax.random.fold_in(epoch_key, number)
-            )
+            step_key = jax.random.fold_in(epoch_key, number)
+            return steps.step(hp, state, data, batch, step_key)
 
         state, recorded = jax.lax.scan(step, state, (batches, jnp.arange(count)))
-        scores = steps.evaluate(
-            hp, state, data, jax.random.fold_in(evaluate_key, index)
-        )
-        means = {name: jnp.mean(values) for name, values in recorded.items()}
-        return state, {**means, **scores}
+        score_key = jax.random.fold_in(evaluate_key, index)
+        scores = steps.evaluate(hp, state, data, score_key)
+        found = {name: jnp.mean(values) for name, values in recorded.items()} | scores
+        row = [task.is_sound(state), *(found[name] for name in metrics)]
+        return state, jnp.stack([jnp.asarray(x, jnp.float32) for x in row])
 
-    def body(index: jax.Array, member: Trained) -> Trained:
-        state, scores = epoch(index, member.state[0] if keep_best else member.state)
-        scores = {name: score.astype(jnp.float32) for name, score in scores.items()}
-        finite = ~_any(jnp.isnan, state) & ~_any(_is_not_finite, scores)
-        trains = (index < own_end) & ~member.diverged
-        moves = trains & finite
-        value = scores[task.metric]
-        if keep_best:
-            better = (sign * value > sign * member.value) | (member.length == 0)
-            kept = (
-                _where(moves, state, member.state[0]),
-                _where(moves & better, state, member.state[1]),
-            )
-        else:
-            better = jnp.asarray(True)
-            kept = _where(moves, state, member.state)
-        return Trained(
-            curves={
-                name: member.curves[name]
-                .at[index]
-                .set(jnp.where(moves, score, jnp.nan))
-                for name, score in scores.items()
-            },
-            length=member.length + moves.astype(jnp.int32),
-            diverged=member.diverged | (trains & ~finite),
-            value=jnp.where(moves & better, value, member.value),
-            state=kept,
+    def body(index: jax.Array, carry: tuple[Any, Best | None, jax.Array]) -> Any:
+        old, best, curves = carry
+        state, row = epoch(index, old)
+        if best is not None:
+            best = best.or_better(state, row, index < own_end)
+        if isinstance(own_end, jax.Array):
+            state = _where(index < own_end, state, old)
+        curves = jax.lax.dynamic_update_index_in_dim(curves, row, index, 0)
+        return state, best, curves
+
+    state = steps.init(hp, data, init_key)
+    sign = 1.0 if task.direction == "maximize" else -1.0
+    objective = 1 + list(metrics).index(task.metric)
+    best = Best.none(state, objective, sign) if keep_best else None
+    curves = jnp.full((points, 1 + len(metrics)), jnp.nan, jnp.float32)
+    state, best, curves = jax.lax.fori_loop(0, stop, body, (state, best, curves))
+    return Trained(curves=curves, state=state if best is None else best.state)
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["fitness", "state", "broken"],
+    meta_fields=["objective", "sign"],
+)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best epoch so far.
+
+    Attributes:
+        fitness: f32[] objective, larger is better; -inf before the first epoch.
+        state: The state that has it.
+        broken: bool[] whether a number has stopped to be finite.
+        objective: Column of the objective in a row of the curves.
+        sign: 1 to maximise, -1 to minimise.
+    """
+
+    fitness: jax.Array
+    state: Any
+    broken: jax.Array
+    objective: int
+    sign: float
+
+    @classmethod
+    def none(cls, state: Any, objective: int, sign: float) -> Best:
+        """Before the first epoch."""
+        return cls(
+            fitness=jnp.asarray(-jnp.inf, jnp.float32),
+            state=state,
+            broken=jnp.asarray(False),
+            objective=objective,
+            sign=sign,
         )
 
-    state = steps.init(hp, data, jax.random.fold_in(key, _INIT))
-    start = Trained(
-        curves={name: jnp.full((points,), jnp.nan, jnp.float32) for name in metrics},
-        length=jnp.zeros((), jnp.int32),
-        diverged=jnp.asarray(False),
-        value=jnp.asarray(jnp.nan, jnp.float32),
-        state=(state, state) if keep_best else state,
-    )
-    done = jax.lax.fori_loop(0, stop, body, start)
-    if keep_best:
-        return dataclasses.replace(done, state=done.state[1])
-    return done
+    def or_better(self, state: Any, row: jax.Array, runs: jax.Array) -> Best:
+        """This, or an epoch that ``runs`` and is better, as long as nothing broke."""
+        broken = self.broken | ~jnp.all(jnp.isfinite(row)) | (row[0] < 1.0)
+        fitness = self.sign * row[self.objective]
+        better = runs & ~broken & (fitness > self.fitness)
+        return dataclasses.replace(
+            self,
+            fitness=jnp.where(better, fitness, self.fitness),
+            state=_where(better, state, self.state),
+            broken=broken,
+        )
 
 
 def _where(condition: jax.Array, yes: Any, no: Any) -> Any:
     return jax.tree.map(functools.partial(jnp.where, condition), yes, no)
-
-
-def _any(predicate: Callable[[jax.Array], jax.Array], tree: Any) -> jax.Array:
-    floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.inexact)]
-    flags = [jnp.any(predicate(x)) for x in floats]
-    return jnp.any(jnp.stack(flags)) if flags else jnp.asarray(False)
-
-
-def _is_not_finite(x: jax.Array) -> jax.Array:
-    return ~jnp.isfinite(x)
 
 
 def same_tree(tree: Any, like: Any) -> bool:

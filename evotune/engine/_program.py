@@ -17,10 +17,10 @@ from evotune.engine._inputs import (
     leaf_structs,
     member_values,
 )
-from evotune.engine._member import Trained, train_member
+from evotune.engine._member import Steps, Trained, train_member
 from evotune.engine._plan import ProgramSpec
 from evotune.space import Space
-from evotune.tasks import Task
+from evotune.tasks import Hyperparameters, Task
 
 _CPU_OPTIONS = {"xla_backend_optimization_level": 1}
 
@@ -66,6 +66,15 @@ class Program:
         static = {**space.constants, **spec.static}
         static = {name: static[name] for name in static if name not in inactive}
 
+        def hyperparameters(leaves: Mapping[str, jax.Array]) -> Hyperparameters:
+            return member_values(
+                entering, leaves, static=static, capacity=spec.capacity
+            )
+
+        def start(leaves: Mapping[str, jax.Array], data: Any, seed: jax.Array) -> Any:
+            key = jax.random.wrap_key_data(seed, impl="threefry2x32")
+            return Steps(task).init(hyperparameters(leaves), data, key)
+
         def one(
             leaves: Mapping[str, jax.Array],
             trial: jax.Array,
@@ -74,7 +83,7 @@ class Program:
             seed: jax.Array,
             stop: jax.Array,
         ) -> Trained:
-            hp = member_values(entering, leaves, static=static, capacity=spec.capacity)
+            hp = hyperparameters(leaves)
             key = jax.random.wrap_key_data(seed, impl="threefry2x32")
             return train_member(
                 task,
@@ -89,6 +98,7 @@ class Program:
                 keep_best=keep_best,
             )
 
+        self._start = start
         self._function = jax.shard_map(
             jax.vmap(one, in_axes=(0, 0, 0, None, None, None)),
             mesh=mesh,
@@ -115,6 +125,11 @@ class Program:
         named.__name__ = named.__qualname__ = self.spec.name
         jitted = jax.jit(named, compiler_options=_CPU_OPTIONS if on_cpu else None)
         return jitted.lower(*self._structs(data))
+
+    def state(self, data: Any) -> Any:
+        """Shapes and dtypes of one member's state, by tracing; compiles nothing."""
+        seed = jax.ShapeDtypeStruct((2,), np.uint32)
+        return jax.eval_shape(self._start, leaf_structs(self._inputs), data, seed)
 
     def _structs(self, data: Any) -> tuple[Any, ...]:
         members, replicated = (sharded(self._mesh, s) for s in (MEMBERS, REPLICATED))

@@ -13,7 +13,7 @@ from evotune._contracts import Binding
 from evotune._errors import DataError
 from evotune.datasets import Dataset
 from evotune.tasks._hyperparameters import Hyperparameters
-from evotune.tasks._metrics import CLASSIFICATION, Metric
+from evotune.tasks._metrics import CLASSIFICATION, Metric, log_loss
 from evotune.tasks._supervised import Supervised
 
 
@@ -87,9 +87,7 @@ class Classification(Supervised):
     ) -> jax.Array:
         """Mean cross-entropy of the batch, in nats; labels smoothed where asked."""
         if "label_smoothing" not in hp:
-            return jnp.mean(
-                optax.losses.softmax_cross_entropy_with_integer_labels(outputs, targets)
-            )
+            return log_loss(outputs, targets)
         labels = jax.nn.one_hot(targets, self.info.num_outputs, dtype=outputs.dtype)
         smoothing = jnp.asarray(hp["label_smoothing"], outputs.dtype)
         labels = optax.losses.smooth_labels(labels, smoothing)

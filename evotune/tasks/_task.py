@@ -98,6 +98,19 @@ class Task(abc.ABC):
         May take ``hp``, ``state``, ``data`` and ``key`` (the member's own, consumed).
         """
 
+    def is_sound(self, state: PyTree) -> Any:
+        """Whether training may go on: bool[], false once ``state`` holds a NaN.
+
+        A member also counts as diverged when a metric is not finite. A task whose
+        metrics show every NaN of its state can save the work and return True.
+        """
+        floats = [
+            jnp.any(jnp.isnan(leaf))
+            for leaf in jax.tree.leaves(state)
+            if jnp.issubdtype(leaf.dtype, jnp.inexact)
+        ]
+        return ~jnp.any(jnp.stack(floats)) if floats else True
+
     def data(self) -> PyTree:
         """Arrays that every call may read; they enter programs as arguments."""
         return ()

@@ -8,7 +8,7 @@ import functools
 import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -121,7 +121,7 @@ class AlgorithmContract:
         return None
 
     def _harness(self, geometry: Geometry) -> Harness:
-        return harness(self.algorithm, geometry)
+        return harness(cast(Any, self.algorithm), geometry)
 
     @property
     def _first(self) -> Harness:

@@ -1,4 +1,4 @@
-"""Strict promotion for every test of this folder."""
+"""Strict promotion, and hasty compilation, for every test of this folder."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def strict_promotion() -> Iterator[None]:
         jax.numpy_rank_promotion("raise"),
     ):
         yield
+
+
+@pytest.fixture(autouse=True)
+def hasty_compilation() -> Iterator[None]:
+    """Nearly all the time of these tests is the compilation of what runs once."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evotune._contracts import EMPTY, Status, pending
-from evotune.algorithms import GeneticAlgorithm, uniform_crossover
-from evotune.algorithms._population import nobody, survive
+from evotune._contracts import EMPTY, Status, fresh, pending
+from evotune.algorithms import GeneticAlgorithm, _population, uniform_crossover
+from evotune.algorithms._population import nobody
 from evotune.testing import GEOMETRIES, choice, cube, finish, floating, integer, part
 from evotune.testing._algorithm import harness
 
+survive = jax.jit(_population.survive, static_argnames="elites")
 MIXED = GEOMETRIES["mixed"]
-SMALL = GeneticAlgorithm(population_size=16, elites=4, history_size=4096)
+SMALL = GeneticAlgorithm(population_size=16, elites=4)
 
 
 def _rows(trial, fitness, status=Status.COMPLETE):
     """An outcome of some trials, at points that tell which is which."""
-    trial = jnp.asarray(trial, jnp.int32)
-    x = jnp.stack([trial / 1000, jnp.zeros(trial.shape)], axis=1).astype(jnp.float32)
-    proposal = dataclasses.replace(SMALL.ask(*_started()), x=x, trial=trial)
-    proposal = jax.tree.map(lambda leaf: leaf[: trial.size], proposal)
-    return finish(proposal, fitness, status=status)
-
-
-@functools.cache
-def _started():
-    return jax.random.key(0), SMALL.init(jax.random.key(0), MIXED)
+    trial = np.asarray(trial, np.int32)
+    x = np.stack([trial / 1000, np.zeros(trial.shape)], axis=1)
+    return finish(fresh(x, trial), fitness, status=status)
 
 
 def test_the_first_generation_is_stratified_in_every_dimension() -> None:
@@ -48,7 +41,7 @@ def test_population_is_the_best_ever_and_the_newest_others() -> None:
     population, elites = nobody(16, 2), 4
     for start in range(0, 64, 8):
         told = _rows(np.arange(start, start + 8), fitness[start : start + 8])
-        population = survive(population, told, told.x, elites)
+        population = survive(population, told, told.x, elites=elites)
     ranked = sorted(range(64), key=lambda t: (-fitness[t], -t))
     young = sorted(set(range(64)) - set(ranked[:4]), reverse=True)[:12]
     expected = [t for t in ranked if t in {*ranked[:4], *young}]
@@ -67,15 +60,15 @@ def test_population_does_not_hang_on_the_order_of_results() -> None:
         population = nobody(16, 2)
         for block in np.split(random.permutation(48), 6):
             told = _rows(block, fitness[block])
-            population = survive(population, told, told.x, 4)
+            population = survive(population, told, told.x, elites=4)
         ends.append(population.trial.tolist())
     assert ends[0] == ends[1] == ends[2]
 
 
 def test_a_trial_told_again_replaces_what_it_was() -> None:
     first, again = _rows([1, 2, 3], [0.1, 0.2, 0.3]), _rows([2], [0.9])
-    population = survive(nobody(16, 2), first, first.x, 4)
-    population = survive(population, again, again.x, 4)
+    population = survive(nobody(16, 2), first, first.x, elites=4)
+    population = survive(population, again, again.x, elites=4)
     assert population.trial.tolist()[:4] == [2, 3, 1, EMPTY]
     assert population.fitness[0] == jnp.float32(0.9)
 
@@ -86,15 +79,15 @@ def test_who_did_not_complete_does_not_breed() -> None:
     for odd in (jnp.nan, jnp.inf):
         fitness = told.fitness.at[4].set(odd)
         broken = dataclasses.replace(told, fitness=fitness)
-        assert (survive(nobody(16, 2), broken, told.x, 4).trial == EMPTY).all()
-    population = survive(nobody(16, 2), told, told.x, 4)
+        assert (survive(nobody(16, 2), broken, told.x, elites=4).trial == EMPTY).all()
+    population = survive(nobody(16, 2), told, told.x, elites=4)
     assert population.trial.tolist()[:2] == [4, EMPTY]
 
 
 def test_infeasible_trials_do_not_breed() -> None:
     told = _rows([0, 1], [9.0, 1.0])
     told = dataclasses.replace(told, constraints=jnp.asarray([[0.1], [-0.1]]))
-    population = survive(nobody(16, 2), told, told.x, 4)
+    population = survive(nobody(16, 2), told, told.x, elites=4)
     assert population.trial.tolist()[:2] == [1, EMPTY]
 
 
@@ -107,7 +100,7 @@ def test_no_trial_is_proposed_twice() -> None:
         seen += [tuple(row) for row in np.asarray(proposal.x).tolist()]
         state = run.tell(state, finish(proposal, run.score(proposal)))
     assert len(seen) == 192
-    assert len(set(seen)) >= 185  # a fixed number of tries, near a crowded optimum
+    assert len(set(seen)) >= 190  # a fixed number of tries
 
 
 def test_a_space_without_new_points_goes_on() -> None:
@@ -189,7 +182,7 @@ def test_one_hundred_thousand_trials_take_no_more_memory_than_one() -> None:
     ],
 )
 def test_bad_settings_are_named_with_the_way_out(settings, words) -> None:
-    with pytest.raises(ValueError, match="Use for example|one of") as error:
+    with pytest.raises(ValueError, match=r"Use for example|one of") as error:
         GeneticAlgorithm(**settings)
     assert words in str(error.value)
 

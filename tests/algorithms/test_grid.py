@@ -120,7 +120,7 @@ def test_points_that_others_tried_are_skipped() -> None:
 def test_a_continuous_dimension_without_levels_is_named() -> None:
     geometry = cube(choice(2), floating(), floating())
     with pytest.raises(
-        GridLevelsError, match=r"dimension 1 .* GridSearch\(levels=5\)"
+        GridLevelsError, match=r"dimension 1 .*GridSearch\(levels=5\)"
     ) as e:
         GridSearch().init(jax.random.key(0), geometry)
     assert e.value.dimension == 1

@@ -102,7 +102,7 @@ def test_blend_crossover_reaches_alpha_beyond_the_parents(many) -> None:
 
 @pytest.mark.parametrize("name", MUTATIONS)
 @CASES
-@given(u=UNIT, x=UNIT, strength=st.floats(0.001, 1.0, width=32))
+@given(u=UNIT, x=UNIT, strength=st.floats(0.0078125, 1.0, width=32))
 def test_mutation_stays_in_the_cube(name, u, x, strength) -> None:
     moved = np.asarray(
         MUTATIONS[name](

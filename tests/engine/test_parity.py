@@ -80,9 +80,7 @@ def test_every_member_is_what_a_plain_loop_trains(task, optimizer):
         trial = 10 + row
         start = initial(task, p, trial)
         module = PlainMLP(p["width"], p["depth"], p["activation"], 10)
-        expected = plain_training(
-            module, start.variables, task.data(), p, seed=SEED
-        )
+        expected = plain_training(module, start.variables, task.data(), p, seed=SEED)
         _, curves, length, state = found[trial]
         assert length == p["epochs"]
         steps = len(task.splits.train) // p["batch_size"]

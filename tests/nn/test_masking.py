@@ -56,7 +56,9 @@ def test_initial_kernel_does_not_depend_on_padding(inputs, outputs):
     plain = nn.lecun_normal(key, 5, 4, jnp.float32)
     kernel = nn.lecun_normal(key, inputs, outputs, jnp.float32)
     np.testing.assert_array_equal(kernel[:5, :4], plain)
-    assert float(jnp.sum(jnp.abs(kernel))) == pytest.approx(float(jnp.sum(jnp.abs(plain))))
+    assert float(jnp.sum(jnp.abs(kernel))) == pytest.approx(
+        float(jnp.sum(jnp.abs(plain)))
+    )
 
 
 def test_initial_variance_is_one_over_the_active_fan_in():
@@ -184,7 +186,9 @@ def test_unit_dropout_draws_do_not_depend_on_padding():
     np.testing.assert_array_equal(long[:, :6], short)
 
 
-@pytest.mark.parametrize("use", [bool, str, int, hash, lambda s: s == 3, lambda s: [1, 2][s]])
+@pytest.mark.parametrize(
+    "use", [bool, str, int, hash, lambda s: s == 3, lambda s: [1, 2][s]]
+)
 def test_a_traced_size_or_choice_refuses_to_be_a_python_value(use):
     for value in (nn.Size(jnp.int32(3), 8), nn.Choice(jnp.int32(0), ("a", "b"))):
         with pytest.raises(TypeError):
