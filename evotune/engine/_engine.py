@@ -256,12 +256,12 @@ class Engine:
         start = time.perf_counter()
         data = self.task.data()
         self._data = jax.device_put(data, sharded(self._mesh, REPLICATED))
-        done = 0
         with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
             futures = [pool.submit(p.compile, self._data) for p in self._programs]
-            for future in concurrent.futures.as_completed(futures):
+            for done, future in enumerate(
+                concurrent.futures.as_completed(futures), start=1
+            ):
                 future.result()
-                done += 1
                 self.on_event(f"compiled {done} of {len(futures)} programs")
         self.compile_seconds += time.perf_counter() - start
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,12 +58,18 @@ class Program:
         self.spec = spec
         self._inputs = inputs
         self._mesh = mesh
+        self._task = task
         self._compiled: jax.stages.Compiled | None = None
-        self.compile_seconds = 0.0
         inactive = inactive_under(space, spec.static)
         entering = [entry for entry in inputs if entry.name not in inactive]
         static = {**space.constants, **spec.static}
         static = {name: static[name] for name in static if name not in inactive}
+        self._identity = (
+            (spec.name, spec.lanes, tuple(spec.capacity.items())),
+            tuple((name, type(value), value) for name, value in static.items()),
+            (tuple(entering), tuple(inputs)),
+            (mesh, tuple(metrics), points, keep_best),
+        )
 
         def hyperparameters(leaves: Mapping[str, jax.Array]) -> Hyperparameters:
             return member_values(
@@ -108,12 +113,15 @@ class Program:
         )
 
     def compile(self, data: Any) -> None:
-        """Compiles ahead of time, once; ``data`` gives shapes only."""
-        if self._compiled is not None:
-            return
-        start = time.perf_counter()
-        self._compiled = self.lower(data).compile()
-        self.compile_seconds = time.perf_counter() - start
+        """Compiles ahead of time; ``data`` gives shapes only.
+
+        A program is compiled once for its task: later studies of the same shape, with
+        other seeds and other bounds, find it there.
+        """
+        known = vars(self._task).setdefault("_compiled_programs", {})
+        if self._identity not in known:
+            known[self._identity] = self.lower(data).compile()
+        self._compiled = known[self._identity]
 
     def lower(self, data: Any) -> jax.stages.Lowered:
         """The program before compilation, for its text and its cost analysis."""

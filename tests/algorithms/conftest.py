@@ -18,7 +18,7 @@ def strict_promotion() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def hasty_compilation() -> Iterator[None]:
     """Nearly all the time of these tests is the compilation of what runs once."""
     before = jax.config.read("jax_disable_most_optimizations")
