@@ -30,7 +30,6 @@ from benchmarks._harness import (
 )
 from benchmarks.rivals._network import MLP, State, accuracy_of, adam_step, member_key
 
-
 CACHE_BYTES = 2**20
 """Of a core's own cache, what the state of a block may take."""
 
@@ -38,9 +37,9 @@ CACHE_BYTES = 2**20
 def cache_sized(features: int, width: int, classes: int) -> int:
     """Members whose weights and Adam moments stay in the cache: a power of two <= 16.
 
-    Measured at width 64: 8 members take 13.5 ms of two cores a training, 1 takes 17.7,
-    4 take 14.2, 16 take 15.2. At width 16: 1 takes 9.5, 8 take 4.2, 16 take 3.9, 32
-    take 4.2.
+    Measured as processor time a training, in ms, on cores with 2 MiB each.
+    Width 64: 35 with 1 member, 28 with 4, 27 with 8, 30 with 16 or 32.
+    Width 16: 19 with 1 member, 11 with 4, 8.4 with 8, 7.8 with 16, 8.4 with 32.
     """
     parameters = (features + 1) * width + (width + 1) * (width + classes)
     fitting = CACHE_BYTES // (3 * 4 * parameters)

@@ -42,7 +42,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     its gradient scatters, which under vmap costs more on CPU, to compile and to run,
     than comparing every class with the label.
     """
-    chosen = jnp.arange(logits.shape[-1], dtype=labels.dtype) == labels[..., None]
+    chosen = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
     picked = jnp.sum(jnp.where(chosen, logits, jnp.zeros_like(logits)), axis=-1)
     return jax.nn.logsumexp(logits, axis=-1) - picked
 

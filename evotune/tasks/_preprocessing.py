@@ -39,8 +39,8 @@ class Scaler:
         return np.asarray((x - self.mean) / self.scale, np.float32)
 
     def inverse(self, x: jax.Array) -> jax.Array:
-        """The values before scaling."""
-        return x * self.scale + self.mean
+        """f32[N, F] before scaling by column."""
+        return x * self.scale[None, :] + self.mean[None, :]
 
 
 def forward_in_chunks(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import pickle
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 import jax
@@ -25,6 +24,7 @@ from evotune._contracts import (
     pending,
 )
 from evotune.testing._geometries import GEOMETRIES
+from evotune.testing._haste import hasty_jit, hasty_operations
 from evotune.testing._outcomes import finish, part
 
 _DTYPES = {
@@ -59,10 +59,8 @@ class Harness:
             self.traces["tell"] += 1
             return algorithm.tell(state, outcome)
 
-        # These run for microseconds and compile for seconds.
-        options: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
-        self.ask = jax.jit(ask, compiler_options=options)
-        self.tell = jax.jit(tell, compiler_options=options)
+        self.ask = hasty_jit(ask)
+        self.tell = hasty_jit(tell)
 
     def start(self, seed: int = 0) -> Any:
         """The state before anything is known."""
@@ -278,7 +276,7 @@ class AlgorithmContract:
         """Run operation by operation it proposes the same, to the last few bits."""
         run = self._first
         state, proposal, outcome = run.generations[1]
-        with _hasty():
+        with hasty_operations():
             eager = self.algorithm.ask(jax.random.key(1), state)
             told = jax.tree.leaves(self.algorithm.tell(state, outcome))
         np.testing.assert_array_equal(np.asarray(eager.trial), proposal.trial)
@@ -300,10 +298,9 @@ class AlgorithmContract:
             )
             return self.algorithm.ask(key, self.algorithm.tell(state, told)).x
 
-        options: dict[str, bool | int | str] = {"xla_backend_optimization_level": 0}
         keys = jax.random.split(jax.random.key(3), 3)
-        together = jax.jit(jax.vmap(search), compiler_options=options)(keys)
-        one = jax.jit(search, compiler_options=options)
+        together = hasty_jit(jax.vmap(search))(keys)
+        one = hasty_jit(search)
         for row, key in enumerate(keys):
             x = np.asarray(one(key))
             np.testing.assert_allclose(np.asarray(together[row]), x, rtol=0, atol=2e-6)
@@ -315,17 +312,6 @@ class AlgorithmContract:
         run.ask(jax.random.key(0), run.tell(state, outcome))
         assert capfd.readouterr() == ("", "")
         del proposal
-
-
-@contextlib.contextmanager
-def _hasty() -> Iterator[None]:
-    """Compiles single operations in a hurry: there are hundreds, each run once."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _signature(leaf: Any) -> str:

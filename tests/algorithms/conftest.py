@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import jax
 import pytest
 
+from evotune.testing._haste import hasty_operations
+
 
 @pytest.fixture(autouse=True)
 def strict_promotion() -> Iterator[None]:
@@ -21,7 +23,5 @@ def strict_promotion() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def hasty_compilation() -> Iterator[None]:
     """Nearly all the time of these tests is the compilation of what runs once."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    with hasty_operations():
+        yield

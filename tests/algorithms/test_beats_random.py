@@ -13,6 +13,7 @@ from evotune._contracts import Condition, Geometry, Status, pending
 from evotune.algorithms import GeneticAlgorithm, RandomSearch
 from evotune.algorithms._cube import levels_of
 from evotune.testing import choice, cube, floating, integer, log_integer
+from evotune.testing._haste import hasty_jit
 
 ROWS, GENERATIONS, SEEDS, NOISE = 64, 10, 12, 0.004
 
@@ -141,8 +142,7 @@ def test_the_genetic_algorithm_beats_random_search(name) -> None:
                 lambda seed: _search(algorithm, geometry, score, seed), numbers
             )
 
-        options = {"xla_backend_optimization_level": 1}
-        result = jax.jit(run, compiler_options=options)(seeds)
+        result = hasty_jit(run)(seeds)
         scores[type(algorithm).__name__] = np.asarray(result)
     random, genetic = scores["RandomSearch"], scores["GeneticAlgorithm"]
     table = "\n".join(
