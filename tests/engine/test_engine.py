@@ -187,7 +187,9 @@ class Slope(Task):
         return jnp.zeros(())
 
     def step(self, hp, state, batch):
-        return state + hp.rate * (1.0 - state), {"train_batch": jnp.asarray(batch, jnp.float32)}
+        return state + hp.rate * (1.0 - state), {
+            "train_batch": jnp.asarray(batch, jnp.float32)
+        }
 
     def evaluate(self, state):
         return {"distance": jnp.abs(1.0 - state)}
