@@ -1,4 +1,4 @@
-"""The promises of docs/design.md, kept by the whole: space, search, engine and record."""
+"""The promises of docs/design.md, kept by the whole."""
 
 from __future__ import annotations
 

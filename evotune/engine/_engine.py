@@ -133,6 +133,7 @@ class Engine:
             for spec in self.plan.programs
         ]
         self._data: Any = None
+        self._compiling: list[concurrent.futures.Future[None]] | None = None
         self._waiting: collections.deque[_Block] = collections.deque()
         self._running: collections.deque[tuple[_Block, Any]] = collections.deque()
         self._members: dict[int, tuple[Any, int]] = {}
@@ -161,7 +162,7 @@ class Engine:
     def submit(self, proposal: Proposal) -> None:
         """Queues the members of ``proposal``; EMPTY rows are ignored.
 
-        The first call compiles every program of the plan.
+        The first call waits until every program of the plan is compiled.
 
         Raises:
             NotImplementedError: If a member continues another's state.
@@ -173,7 +174,7 @@ class Engine:
                 "This engine trains every member from its start to its own end: "
                 "`source` must be FRESH and `until` FULL."
             )
-        self._compile()
+        self._finish_compiling()
         columns = self.space.decode(host.x)
         configs = [plain_config(columns, row) for row in range(len(host.trial))]
         groups: dict[int, list[int]] = {}
@@ -249,21 +250,31 @@ class Engine:
         scores = jax.jit(lambda values: dict(self.task.test(hp, values)))(state)
         return {name: float(score) for name, score in scores.items()}
 
-    def _compile(self) -> None:
-        """Compiles all programs, in threads: XLA leaves Python's lock meanwhile."""
-        if self._data is not None:
+    def start_compiling(self) -> None:
+        """Compiles every program of the plan, in threads, and returns at once.
+
+        XLA leaves Python's lock while it compiles. `submit` waits for what is left, and
+        raises what went wrong.
+        """
+        if self._compiling is not None:
             return
-        start = time.perf_counter()
-        data = self.task.data()
-        self._data = jax.device_put(data, sharded(self._mesh, REPLICATED))
-        with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
-            futures = [pool.submit(p.compile, self._data) for p in self._programs]
-            for done, future in enumerate(
-                concurrent.futures.as_completed(futures), start=1
-            ):
-                future.result()
-                self.on_event(f"compiled {done} of {len(futures)} programs")
-        self.compile_seconds += time.perf_counter() - start
+        started = time.perf_counter()
+        self._data = jax.device_put(self.task.data(), sharded(self._mesh, REPLICATED))
+        pool = concurrent.futures.ThreadPoolExecutor(cores())
+        self._compiling = [pool.submit(p.compile, self._data) for p in self._programs]
+        pool.shutdown(wait=False)
+        for future in self._compiling:
+            future.add_done_callback(lambda _: self._note_compiled(started))
+
+    def _note_compiled(self, started: float) -> None:
+        done = sum(future.done() for future in self._compiling or ())
+        self.compile_seconds = time.perf_counter() - started
+        self.on_event(f"compiled {done} of {len(self._programs)} programs")
+
+    def _finish_compiling(self) -> None:
+        self.start_compiling()
+        for future in self._compiling or ():
+            future.result()
 
     def _dispatch(self) -> None:
         while self._waiting and len(self._running) < _IN_FLIGHT:

@@ -41,7 +41,7 @@ class LinenNetwork:
         """Wraps ``module``; ``eval_module`` replaces it outside of training."""
         self.module = module
         self._modules = {True: module, False: eval_module or module}
-        self._info = info
+        self.info = info
         names = parameter_names(type(module).__call__)
         self._flag = next((name for name in _TRAIN_FLAGS if name in names), None)
         self._knows_mode = self._flag is not None or eval_module is not None
@@ -57,7 +57,7 @@ class LinenNetwork:
 
     def init(self, key: jax.Array) -> Variables:
         """Initial variables, exactly as ``module.init`` makes them from ``key``."""
-        x = jnp.zeros((1, *self._info.input_shape), jnp.float32)
+        x = jnp.zeros((1, *self.info.input_shape), jnp.float32)
         seen: set[str] = set()
         with _intercept_dropout(seen):
             variables = self._modules[False].init(key, x, **self._mode(train=False))

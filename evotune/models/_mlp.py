@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ class MLPModule(linen.Module):
         x = x.reshape((x.shape[0], -1))
         inputs: int | nn.Size = x.shape[-1]
         for layer in range(nn.capacity(self.depth)):
-            width = self._width_of(layer)
+            width = width_of_layer(layer, self.width, self.depth)
             hidden = nn.Dense(width, inputs=inputs, name=f"hidden_{layer}")(x)
             hidden = nn.activation(self.activation, hidden)
             hidden = nn.Dropout(self.dropout, name=f"dropout_{layer}")(
@@ -55,15 +56,42 @@ class MLPModule(linen.Module):
             x, inputs = hidden, self.width
         return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
 
-    def _width_of(self, layer: int) -> int | nn.Size:
-        """The width of a layer: none of its units are active beyond the depth."""
-        if layer == 0 or not isinstance(self.depth, nn.Size):
-            return self.width
-        active = jnp.asarray(nn.active(self.width), jnp.int32)
-        return nn.Size(
-            jnp.where(layer < self.depth.active, active, jnp.zeros_like(active)),
-            nn.capacity(self.width),
-        )
+
+def width_of_layer(
+    layer: int, width: int | nn.Size, depth: int | nn.Size
+) -> int | nn.Size:
+    """The width of a hidden layer: none of its units are active beyond the depth."""
+    if layer == 0 or not isinstance(depth, nn.Size):
+        return width
+    active = jnp.asarray(nn.active(width), jnp.int32)
+    return nn.Size(
+        jnp.where(layer < depth.active, active, jnp.zeros_like(active)),
+        nn.capacity(width),
+    )
+
+
+class MLPNetwork(LinenNetwork):
+    """`MLPModule`, with the initial values of all layers drawn at once."""
+
+    module: MLPModule
+
+    def init(self, key: jax.Array) -> Variables:
+        """See `Network.init`."""
+        module = self.module
+        inputs: int | nn.Size = math.prod(self.info.input_shape)
+        shapes: list[tuple[int | nn.Size, int | nn.Size]] = []
+        for layer in range(nn.capacity(module.depth)):
+            width = width_of_layer(layer, module.width, module.depth)
+            shapes.append((inputs, width))
+            inputs = module.width
+        shapes.append((inputs, module.outputs))
+        names = [f"hidden_{layer}" for layer in range(len(shapes) - 1)] + ["output"]
+        kernels = nn.lecun_normals(key, shapes, jnp.dtype(jnp.float32))
+        params = {
+            name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[1:], kernel.dtype)}
+            for name, kernel in zip(names, kernels, strict=True)
+        }
+        return {"params": params}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,21 +124,19 @@ class MLP:
             "dropout": Binding.TRACED,
         }
 
-    def network(self, hp: Any, info: Info) -> LinenNetwork:
+    def network(self, hp: Any, info: Info) -> MLPNetwork:
         """See `Model.network`."""
         values = {
             field.name: hp.get(field.name, getattr(self, field.name))
             for field in dataclasses.fields(self)
         }
-        return LinenNetwork(MLPModule(outputs=info.num_outputs, **values), info)
+        return MLPNetwork(MLPModule(outputs=info.num_outputs, **values), info)
 
     def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
         """Multiply-adds of one example's forward pass: the number of weights."""
         width = sizes.get("width", self.width)
         depth = sizes.get("depth", self.depth)
-        inputs = 1
-        for axis in info.input_shape:
-            inputs *= axis
+        inputs = math.prod(info.input_shape)
         return float(width * (inputs + (depth - 1) * width + info.num_outputs))
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:

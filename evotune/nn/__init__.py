@@ -6,7 +6,7 @@ With plain Python values they are ordinary Flax linen layers.
 from evotune.nn._activations import ACTIVATIONS, activation
 from evotune.nn._dense import Dense
 from evotune.nn._dropout import Dropout, dropout, unit_dropout
-from evotune.nn._initializers import lecun_normal
+from evotune.nn._initializers import lecun_normal, lecun_normals
 from evotune.nn._penalties import absolute_sum
 from evotune.nn._traced import Choice, Size, active, capacity, select, unit_mask
 
@@ -22,6 +22,7 @@ __all__ = [
     "capacity",
     "dropout",
     "lecun_normal",
+    "lecun_normals",
     "select",
     "unit_dropout",
     "unit_mask",

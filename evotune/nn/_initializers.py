@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.extend
@@ -12,6 +14,8 @@ from evotune.nn._traced import Size, active, capacity, unit_mask
 
 # Standard deviation of a unit normal truncated to [-2, 2], as in flax and Keras.
 _TRUNCATED_STDDEV = 0.87962566103423978
+
+_GRID = 24  # rows of a kernel are counted in these bits, kernels in those above
 
 
 def lecun_normal(
@@ -33,28 +37,59 @@ def lecun_normal(
     Reference:
         LeCun, Bottou, Orr, Mueller (1998), Efficient BackProp, section 4.6.
     """
-    draws = _truncated_normal(_bits(key, capacity(inputs), capacity(outputs)))
+    return lecun_normals(key, [(inputs, outputs)], dtype)[0]
+
+
+def lecun_normals(
+    key: jax.Array, shapes: Sequence[tuple[int | Size, int | Size]], dtype: jnp.dtype
+) -> list[jax.Array]:
+    """Several kernels at once, as `lecun_normal` makes them, with draws of their own.
+
+    The code that draws is most of what initialising a small network compiles, so that
+    all of its kernels had better share it. ``key`` is consumed.
+
+    Args:
+        key: A threefry PRNG key.
+        shapes: (inputs, outputs) of each kernel.
+        dtype: dtype of the kernels.
+    """
+    sizes = [(capacity(inputs), capacity(outputs)) for inputs, outputs in shapes]
+    flat = _truncated_normal(_bits(key, sizes))
+    ends = itertools.accumulate(rows * columns for rows, columns in sizes)
+    pieces = jnp.split(flat, list(ends)[:-1])
+    return [
+        _scaled(piece.reshape(size), inputs, outputs).astype(dtype)
+        for piece, size, (inputs, outputs) in zip(pieces, sizes, shapes, strict=True)
+    ]
+
+
+def _scaled(draws: jax.Array, inputs: int | Size, outputs: int | Size) -> jax.Array:
+    """Draws times the standard deviation; zero where unused."""
     fan_in = jnp.maximum(jnp.asarray(active(inputs), jnp.float32), 1.0)
     kernel = draws * (jax.lax.rsqrt(fan_in) / _TRUNCATED_STDDEV)
     for axis, mask in enumerate((unit_mask(inputs), unit_mask(outputs))):
         if mask is not None:
             used = jnp.expand_dims(mask, 1 - axis)
             kernel = jnp.where(used, kernel, jnp.zeros_like(kernel))
-    return kernel.astype(dtype)
+    return kernel
 
 
-def _bits(key: jax.Array, rows: int, columns: int) -> jax.Array:
-    """u32[rows, columns] random bits; those of (r, c) depend on key, r and c alone.
+def _bits(key: jax.Array, sizes: Sequence[tuple[int, int]]) -> jax.Array:
+    """u32 random bits of several grids, one after the other, flattened.
 
-    One threefry call on the counters (r, c): a key for each row, by `fold_in`, would
-    take two, and their code is a third of what a small training program compiles.
+    Those of entry (r, c) of grid g depend on the key, g, r and c alone: one threefry
+    call on the counters (g and r, c).
     """
-    shape = (rows, columns)
-    counters = [jax.lax.broadcasted_iota(jnp.uint32, shape, axis) for axis in (0, 1)]
-    counter = jnp.concatenate([c.ravel() for c in counters])
+    high = [_iota(size, 0) + jnp.uint32(g << _GRID) for g, size in enumerate(sizes)]
+    low = [_iota(size, 1) for size in sizes]
+    counter = jnp.concatenate([*high, *low])
     words = jax.extend.random.threefry_2x32(jax.random.key_data(key), counter)
     first, second = jnp.split(words, 2)
-    return (first ^ second).reshape(shape)
+    return first ^ second
+
+
+def _iota(size: tuple[int, int], axis: int) -> jax.Array:
+    return jax.lax.broadcasted_iota(jnp.uint32, size, axis).ravel()
 
 
 def _truncated_normal(bits: jax.Array) -> jax.Array:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,26 +22,47 @@ _PURPOSE_ASK = 0x61736B00
 """First folds of the keys. Trial numbers stay far below, so no engine shares them."""
 
 
+_HASTY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+_HASTY_ROWS = 256
+"""From more rows on, what `ask` and `tell` take counts for more than compiling them."""
+
+
 def _key(seed: jax.Array, purpose: int, number: jax.Array | int) -> jax.Array:
     key = jax.random.key(seed, impl="threefry2x32")
     return jax.random.fold_in(jax.random.fold_in(key, purpose), number)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
 def _search_init(algorithm: Algorithm, geometry: Geometry, seed: jax.Array) -> Any:
     return algorithm.init(_key(seed, _PURPOSE_INIT, 0), geometry)
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _search_ask(
     algorithm: Algorithm, seed: jax.Array, number: jax.Array, state: Any
 ) -> Proposal:
     return algorithm.ask(_key(seed, _PURPOSE_ASK, number), state)
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def _search_tell(algorithm: Algorithm, state: Any, outcome: Outcome) -> Any:
     return algorithm.tell(state, outcome)
+
+
+class Programs(NamedTuple):
+    """The compiled functions of any algorithm: each compiles once for its settings."""
+
+    init: Callable[..., Any]
+    ask: Callable[..., Proposal]
+    tell: Callable[..., Any]
+
+
+@functools.cache
+def _programs(*, hasty: bool) -> Programs:
+    """Compiled well, or in a hurry: four times faster, to run a millisecond longer."""
+    options = _HASTY if hasty and jax.default_backend() == "cpu" else None
+    return Programs(
+        init=jax.jit(_search_init, static_argnums=(0, 1), compiler_options=options),
+        ask=jax.jit(_search_ask, static_argnums=0, compiler_options=options),
+        tell=jax.jit(_search_tell, static_argnums=0, compiler_options=options),
+    )
 
 
 class Search:
@@ -66,6 +88,10 @@ class Search:
         self._new: list[Outcome] = []
         self._sealed: list[Outcome] = []
 
+    @property
+    def _run(self) -> Programs:
+        return _programs(hasty=self._algorithm.batch_size <= _HASTY_ROWS)
+
     def ask(self, number: int) -> Proposal:
         """The next proposal, as numpy arrays, after telling what there is to tell.
 
@@ -76,7 +102,7 @@ class Search:
             EvotuneError: If the algorithm proposes a point outside the unit cube.
         """
         proposal: Proposal = jax.device_get(
-            _search_ask(self._algorithm, self._seed, np.uint32(number), self.state())
+            self._run.ask(self._algorithm, self._seed, np.uint32(number), self.state())
         )
         x = np.asarray(proposal.x)[np.asarray(proposal.trial) != EMPTY]
         if not np.all((x >= 0) & (x <= 1)):
@@ -104,14 +130,14 @@ class Search:
         rows = self._algorithm.batch_size
         if self._state is None:
             geometry = self._space.geometry(self.structural)
-            self._state = _search_init(self._algorithm, geometry, self._seed)
+            self._state = self._run.init(self._algorithm, geometry, self._seed)
             self._compile()
         self.seal()
         sealed, self._sealed = self._sealed, []
         for outcome in sealed:
             for start in range(0, outcome.trial.shape[0], rows):
                 part = padded(outcome, start, rows, self.points)
-                self._state = _search_tell(self._algorithm, self._state, part)
+                self._state = self._run.tell(self._algorithm, self._state, part)
         return self._state
 
     def _compile(self) -> None:
@@ -120,7 +146,7 @@ class Search:
         nothing = padded(running([middle]), 0, self._algorithm.batch_size, self.points)
         state, number = self._state, np.uint32(0)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            tell = pool.submit(_search_tell, self._algorithm, state, nothing)
-            ask = pool.submit(_search_ask, self._algorithm, self._seed, number, state)
+            tell = pool.submit(self._run.tell, self._algorithm, state, nothing)
+            ask = pool.submit(self._run.ask, self._algorithm, self._seed, number, state)
         for future in (ask, tell):
             future.result()

@@ -114,6 +114,13 @@ class Supervised(Task):
         """The training and the validation split; never the test split."""
         return self._arrays
 
+    @property
+    def records(self) -> tuple[str, ...] | None:
+        """The loss and the metrics; None for a user's own model, which is tried out."""
+        if not self.model.bindings:
+            return None
+        return ("train_loss", *(f"val_{name}" for name in self.metrics))
+
     def declared(self) -> Mapping[str, Binding]:
         """Bindings of training and of the model."""
         return {**self.model.bindings, **self.bindings}

@@ -75,6 +75,11 @@ class Task(abc.ABC):
     steps_per_epoch: int = 1
     bindings: ClassVar[Mapping[str, Binding]] = {}
 
+    @property
+    def records(self) -> tuple[str, ...] | None:
+        """All that `step` and `evaluate` record; None where it takes a trace to see."""
+        return None
+
     @abc.abstractmethod
     def init(self, *args: Any, **kwargs: Any) -> PyTree:
         """The state before training.

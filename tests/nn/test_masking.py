@@ -54,6 +54,7 @@ def test_every_activation_maps_zero_to_zero():
 def test_initial_kernel_does_not_depend_on_padding(inputs, outputs):
     key = jax.random.key(3)
     plain = nn.lecun_normal(key, 5, 4, jnp.float32)
+    assert jnp.unique(plain).size == 20
     kernel = nn.lecun_normal(key, inputs, outputs, jnp.float32)
     np.testing.assert_array_equal(kernel[:5, :4], plain)
     assert float(jnp.sum(jnp.abs(kernel))) == pytest.approx(
