@@ -17,8 +17,8 @@ import time
 import numpy as np
 
 import evotune as et
-from evotune import algorithms, datasets, engine, models, report, study, tasks  # noqa: F401
 from benchmarks._harness import Data, RivalResult, cores, side_main
+from evotune import algorithms, datasets, engine, models, report, study, tasks  # noqa: F401
 
 
 def run(

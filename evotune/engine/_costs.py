@@ -14,6 +14,8 @@ class Costs:
         compile_seconds: To trace and compile one program.
         multiply_add_seconds: Of one device, in small batched matrix products.
         step_seconds: Of one training step of a block besides its arithmetic.
+        fast_compile_seconds: Likewise, without the slowest passes of the compiler.
+        fast_slowdown: How much longer a program compiled that way runs.
         max_lanes: Most members of one device in one call, which bounds the block's
             working set to the cache on CPU, and memory on accelerators.
     """
@@ -22,6 +24,13 @@ class Costs:
     multiply_add_seconds: float
     step_seconds: float
     max_lanes: int
+    fast_compile_seconds: float = math.inf
+    fast_slowdown: float = 1.0
+
+    def compiles_fast(self, run_seconds: float) -> bool:
+        """Whether a program that runs for so long is better compiled the fast way."""
+        saved = self.compile_seconds - self.fast_compile_seconds
+        return run_seconds * (self.fast_slowdown - 1.0) < saved
 
     def training_seconds(
         self, multiply_adds: float, *, steps: float, lanes: int, devices: int
@@ -49,12 +58,14 @@ class Costs:
         return devices * max(1, on_device)
 
 
-_BURY = 8.0  # a block's arithmetic is to be this many times its cost of a step
+_BURY = 25.0  # a block's arithmetic is to be this many times its cost of a step
 
 CPU = Costs(
-    compile_seconds=1.3,
-    multiply_add_seconds=3e-11,
-    step_seconds=4e-5,
+    compile_seconds=2.4,
+    fast_compile_seconds=1.5,
+    fast_slowdown=1.25,
+    multiply_add_seconds=4.5e-11,
+    step_seconds=5e-5,
     max_lanes=16,
 )
 ACCELERATOR = Costs(

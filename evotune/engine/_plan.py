@@ -18,6 +18,8 @@ class ProgramSpec:
         name: The name that compilations are counted by.
         static: Plain values of the static hyperparameters.
         capacity: What each masked size is padded to.
+        optimize: Whether XLA takes the time to compile it well; a short run is over
+            sooner without.
         lanes: Members that one call trains, over all devices.
         share: Expected fraction of the trainings.
         seconds: Expected seconds of one training in a full call.
@@ -27,6 +29,7 @@ class ProgramSpec:
     name: str
     static: Mapping[str, Any]
     capacity: Mapping[str, int]
+    optimize: bool
     lanes: int
     share: float
     seconds: float

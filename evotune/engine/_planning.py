@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import re
@@ -58,12 +59,14 @@ def make_plan(
         costs: What compiling and arithmetic cost on them.
     """
     total = max(trainings or _ASSUMED_TRAININGS, 1)
-    planner = _Planner(task, space, rows=rows, devices=devices, costs=costs)
+    planner = _Planner(
+        task, space, rows=rows, trainings=total, devices=devices, costs=costs
+    )
     combinations = list(_static_combinations(space, inputs))
     options = planner.cuts([entry for entry in inputs if entry.is_size], combinations)
     best = min(
         (planner.programs(combinations, cuts) for cuts in options),
-        key=lambda programs: planner.seconds(programs, total),
+        key=planner.seconds,
     )
     return Plan(
         bindings={entry.name: entry.binding for entry in inputs},
@@ -72,15 +75,23 @@ def make_plan(
         device_kind=device_kind,
         rows=rows,
         trainings=total,
-        compile_seconds=costs.compile_seconds * len(best),
+        compile_seconds=sum(planner.compile_seconds(spec) for spec in best),
     )
 
 
 class _Planner:
     def __init__(
-        self, task: Task, space: Space, *, rows: int, devices: int, costs: Costs
+        self,
+        task: Task,
+        space: Space,
+        *,
+        rows: int,
+        trainings: int,
+        devices: int,
+        costs: Costs,
     ):
         self._task = task
+        self._trainings = trainings
         self._rows = rows
         self._devices = devices
         self._costs = costs
@@ -141,16 +152,24 @@ class _Planner:
             for (static, box), inside in zip(specs, members, strict=True)
         ]
 
-    def seconds(self, programs: Sequence[ProgramSpec], trainings: int) -> float:
+    def seconds(self, programs: Sequence[ProgramSpec]) -> float:
         """Expected seconds of compiling and training, idle lanes included."""
-        generations = max(1.0, trainings / self._rows)
-        idle = sum(
-            0.5 * generations * spec.lanes * spec.seconds
+        return sum(
+            self.compile_seconds(spec) + self._run_seconds(spec.share, spec)
             for spec in programs
-            if spec.share
         )
-        training = trainings * sum(spec.share * spec.seconds for spec in programs)
-        return len(programs) * self._costs.compile_seconds + training + idle
+
+    def compile_seconds(self, spec: ProgramSpec) -> float:
+        """Expected seconds of compiling a program."""
+        if spec.optimize:
+            return self._costs.compile_seconds
+        return self._costs.fast_compile_seconds
+
+    def _run_seconds(self, share: float, spec: ProgramSpec) -> float:
+        """Expected seconds of its trainings, and of lanes idle in last blocks."""
+        generations = max(1.0, self._trainings / self._rows)
+        idle = 0.5 * generations * spec.lanes if share else 0.0
+        return (share * self._trainings + idle) * spec.seconds
 
     def _spec(
         self,
@@ -167,7 +186,7 @@ class _Planner:
         lanes = self._costs.lanes(
             work / step_count, members=share * self._rows, devices=self._devices
         )
-        return _shell(
+        spec = _shell(
             static,
             box,
             lanes=lanes,
@@ -177,6 +196,11 @@ class _Planner:
             ),
             waste=1.0 - sum(useful) / sum(padded) if work else 0.0,
         )
+        fast = self._costs.compiles_fast(self._run_seconds(share, spec))
+        if fast and work:
+            slower = spec.seconds * self._costs.fast_slowdown
+            return dataclasses.replace(spec, optimize=False, seconds=slower)
+        return spec
 
     def _work(self, config: Mapping[str, Any]) -> float | None:
         """Multiply-adds of a whole training; None where the task does not know."""
@@ -216,6 +240,7 @@ def _shell(
         name=re.sub(r"[^0-9A-Za-z]+", "_", "_".join(["train", *parts])),
         static=static,
         capacity=box,
+        optimize=True,
         lanes=lanes,
         share=share,
         seconds=seconds,

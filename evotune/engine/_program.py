@@ -21,7 +21,10 @@ from evotune.engine._plan import ProgramSpec
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
 
-_CPU_OPTIONS = {"xla_backend_optimization_level": 1}
+# Level 1 halves XLA's compile time on CPU and runs as fast; without fusion emitters it
+# compiles in two thirds of that, and runs a quarter longer.
+_CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 1}
+_CPU_FAST_OPTIONS = {**_CPU_OPTIONS, "xla_cpu_use_fusion_emitters": False}
 
 
 class Program:
@@ -65,7 +68,7 @@ class Program:
         static = {**space.constants, **spec.static}
         static = {name: static[name] for name in static if name not in inactive}
         self._identity = (
-            (spec.name, spec.lanes, tuple(spec.capacity.items())),
+            (spec.name, spec.lanes, spec.optimize, tuple(spec.capacity.items())),
             tuple((name, type(value), value) for name, value in static.items()),
             (tuple(entering), tuple(inputs)),
             (mesh, tuple(metrics), points, keep_best),
@@ -120,19 +123,32 @@ class Program:
         """
         known = vars(self._task).setdefault("_compiled_programs", {})
         if self._identity not in known:
-            known[self._identity] = self.lower(data).compile()
+            known[self._identity] = self._compile(self.lower(data))
         self._compiled = known[self._identity]
+
+    def _compile(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+        """Compiles with the best options that this XLA knows."""
+        options: list[dict[str, Any] | None] = [None]
+        if self._mesh.devices.flat[0].platform == "cpu":
+            options.insert(0, _CPU_OPTIONS)
+            if not self.spec.optimize:
+                options.insert(0, _CPU_FAST_OPTIONS)
+        for chosen in options[:-1]:
+            try:
+                return lowered.compile(chosen)
+            except jax.errors.JaxRuntimeError as error:
+                if "No such compile option" not in str(error):
+                    raise
+        return lowered.compile(options[-1])
 
     def lower(self, data: Any) -> jax.stages.Lowered:
         """The program before compilation, for its text and its cost analysis."""
-        on_cpu = self._mesh.devices.flat[0].platform == "cpu"
 
         def named(*arguments: Any) -> Trained:
             return self._function(*arguments)
 
         named.__name__ = named.__qualname__ = self.spec.name
-        jitted = jax.jit(named, compiler_options=_CPU_OPTIONS if on_cpu else None)
-        return jitted.lower(*self._structs(data))
+        return jax.jit(named).lower(*self._structs(data))
 
     def state(self, data: Any) -> Any:
         """Shapes and dtypes of one member's state, by tracing; compiles nothing."""

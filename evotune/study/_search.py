@@ -85,12 +85,13 @@ class Search:
         self._space = space
         self._seed = np.uint32(seed)
         self._state: Any = None
+        self._hasty = algorithm.batch_size <= _HASTY_ROWS
         self._new: list[Outcome] = []
         self._sealed: list[Outcome] = []
 
     @property
     def _run(self) -> Programs:
-        return _programs(hasty=self._algorithm.batch_size <= _HASTY_ROWS)
+        return _programs(hasty=self._hasty)
 
     def ask(self, number: int) -> Proposal:
         """The next proposal, as numpy arrays, after telling what there is to tell.
@@ -130,7 +131,13 @@ class Search:
         rows = self._algorithm.batch_size
         if self._state is None:
             geometry = self._space.geometry(self.structural)
-            self._state = self._run.init(self._algorithm, geometry, self._seed)
+            try:
+                self._state = self._run.init(self._algorithm, geometry, self._seed)
+            except jax.errors.JaxRuntimeError as error:
+                if "No such compile option" not in str(error):
+                    raise
+                self._hasty = False
+                self._state = self._run.init(self._algorithm, geometry, self._seed)
             self._compile()
         self.seal()
         sealed, self._sealed = self._sealed, []
