@@ -260,8 +260,13 @@ class Engine:
             return
         started = time.perf_counter()
         self._data = jax.device_put(self.task.data(), sharded(self._mesh, REPLICATED))
+        first, *others = self._programs
+        # Tracing holds Python's lock, so the first program is traced before others ask
+        # for it; XLA then has work at once.
+        lowered = None if first.is_compiled else first.lower(self._data)
         pool = concurrent.futures.ThreadPoolExecutor(cores())
-        self._compiling = [pool.submit(p.compile, self._data) for p in self._programs]
+        self._compiling = [pool.submit(first.compile, self._data, lowered)]
+        self._compiling += [pool.submit(p.compile, self._data) for p in others]
         pool.shutdown(wait=False)
         for future in self._compiling:
             future.add_done_callback(lambda _: self._note_compiled(started))

@@ -115,16 +115,25 @@ class Program:
             check_vma=False,
         )
 
-    def compile(self, data: Any) -> None:
+    def compile(self, data: Any, lowered: jax.stages.Lowered | None = None) -> None:
         """Compiles ahead of time; ``data`` gives shapes only.
 
         A program is compiled once for its task: later studies of the same shape, with
         other seeds and other bounds, find it there.
         """
-        known = vars(self._task).setdefault("_compiled_programs", {})
-        if self._identity not in known:
-            known[self._identity] = self._compile(self.lower(data))
-        self._compiled = known[self._identity]
+        if not self.is_compiled:
+            lowered = self.lower(data) if lowered is None else lowered
+            self._known[self._identity] = self._compile(lowered)
+        self._compiled = self._known[self._identity]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether this study or an earlier one of the task has compiled it."""
+        return self._identity in self._known
+
+    @property
+    def _known(self) -> dict[Any, jax.stages.Compiled]:
+        return vars(self._task).setdefault("_compiled_programs", {})
 
     def _compile(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
         """Compiles with the best options that this XLA knows."""

@@ -77,11 +77,15 @@ class LinenNetwork:
         """See `Network.apply`."""
         mutable = [name for name in variables if name != "params"] if train else []
         rngs = {"dropout": key} if train and key is not None else None
-        with _intercept_dropout(set()):
+        with self._intercepted():
             outputs, updated = self._modules[train].apply(
                 variables, x, rngs=rngs, mutable=mutable, **self._mode(train)
             )
         return outputs, {**variables, **updated}
+
+    def _intercepted(self) -> contextlib.AbstractContextManager[None]:
+        """What the module runs under; intercepting calls makes tracing slower."""
+        return _intercept_dropout(set())
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -74,6 +75,9 @@ class MLPNetwork(LinenNetwork):
     """`MLPModule`, with the initial values of all layers drawn at once."""
 
     module: MLPModule
+
+    def _intercepted(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()  # nn.Dropout takes traced rates itself
 
     def init(self, key: jax.Array) -> Variables:
         """See `Network.init`."""
