@@ -83,17 +83,18 @@ class MLPNetwork(LinenNetwork):
         """See `Network.init`."""
         module = self.module
         inputs: int | nn.Size = math.prod(self.info.input_shape)
-        shapes: list[tuple[int | nn.Size, int | nn.Size]] = []
+        # The output comes first, so that its draws do not hang on how many layers are.
+        shapes: dict[str, tuple[int | nn.Size, int | nn.Size]] = {
+            "output": (module.width, module.outputs)
+        }
         for layer in range(nn.capacity(module.depth)):
             width = width_of_layer(layer, module.width, module.depth)
-            shapes.append((inputs, width))
+            shapes[f"hidden_{layer}"] = (inputs, width)
             inputs = module.width
-        shapes.append((inputs, module.outputs))
-        names = [f"hidden_{layer}" for layer in range(len(shapes) - 1)] + ["output"]
-        kernels = nn.lecun_normals(key, shapes, jnp.dtype(jnp.float32))
+        kernels = nn.lecun_normals(key, list(shapes.values()), jnp.dtype(jnp.float32))
         params = {
             name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[1:], kernel.dtype)}
-            for name, kernel in zip(names, kernels, strict=True)
+            for name, kernel in zip(shapes, kernels, strict=True)
         }
         return {"params": params}
 

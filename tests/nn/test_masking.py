@@ -70,6 +70,17 @@ def test_initial_variance_is_one_over_the_active_fan_in():
         assert float(jnp.var(kernel[:fan_in]) * fan_in) == pytest.approx(1.0, rel=0.05)
 
 
+def test_initial_values_do_not_depend_on_the_capacity():
+    model, key = MLP(), jax.random.key(8)
+    true = Hyperparameters({"width": 5, "depth": 2})
+    plain = model.network(true, INFO).init(key)
+    for capacity in ((5, 2), (9, 2), (16, 4)):
+        padded = model.network(padded_hp(5, 2, capacity=capacity), INFO).init(key)
+        jax.tree.map(
+            np.testing.assert_array_equal, model.slice(padded, true, INFO), plain
+        )
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("width", "depth"), [(1, 1), (5, 2), (11, 3), (16, 4)])
 def test_padded_mlp_has_the_outputs_of_the_plain_flax_module(width, depth, activation):
