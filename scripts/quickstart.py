@@ -10,6 +10,7 @@ plots in runs/quickstart/.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ def main() -> None:
     print(f"  validation accuracy {result.best_value:.4f}")
     print(f"  test accuracy       {result.test_metrics()['test_accuracy']:.4f}")
     seconds = result.seconds
+    summary = {
+        "best_params": result.best_params,
+        "validation_accuracy": result.best_value,
+        "trainings": len(result.trials),
+        "programs": len(result.plan.programs),
+        "seconds": seconds,
+        **result.test_metrics(),
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2))
     print(
         f"  {seconds['total']:.1f} s in all: {seconds['compile']:.1f} s compiling, "
         f"{seconds['train']:.1f} s training"
