@@ -109,7 +109,8 @@ class Proposal:
         x: f32[P, D] in the unit cube.
         trial: i32[P] trial number; EMPTY marks padding.
         replica: i32[P] seed or fold of the trial.
-        source: i32[P] pool slot whose training state continues, or FRESH.
+        source: i32[P] pool slot whose training state continues, or FRESH; read as it
+            stood at submission, before any row of the proposal writes its ``slot``.
         slot: i32[P] pool slot that keeps the final state, or DROP.
         until: f32[P] cumulative resource at which to stop and report, or FULL.
         horizon: f32[P] resource that schedules are laid out over, or FULL.

@@ -142,6 +142,16 @@ def test_conditions_of_a_static_parent(task):
         assert ("momentum" in trial.params) == (trial.params["optimizer"] == "sgd")
 
 
+def test_a_grid_without_levels_names_the_continuous_dimension(task, count_compiles):
+    searched = et.Space(width=et.Int(4, 8), rate=et.Float(0.1, 0.2))
+    with (
+        count_compiles() as compiles,
+        pytest.raises(et.SpaceError, match=r"'rate' \(float\).*GridSearch\(levels="),
+    ):
+        et.Study(searched, algorithm=et.GridSearch())
+    assert compiles.total() == 0
+
+
 @pytest.mark.parametrize(
     "algorithm", [et.RandomSearch(batch_size=8), et.GridSearch(levels=2, batch_size=8)]
 )

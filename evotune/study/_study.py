@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import numpy as np
 
 from evotune._contracts import Algorithm, Status
-from evotune._errors import EvotuneError, JournalError
+from evotune._errors import EvotuneError, JournalError, SpaceError
 from evotune.study import _added, _told
 from evotune.study._best_state import BestState
 from evotune.study._budget import Budget
@@ -81,7 +81,8 @@ class Study:
                 one there, a new study begins.
 
         Raises:
-            ValueError: If ``direction`` or ``seed`` is none.
+            ValueError: If ``direction`` or ``seed`` is none, or the algorithm, such as
+                a grid without levels, does not fit the space.
             JournalError: If the storage cannot be written, the study exists and
                 ``resume`` is False, or its journal is of another study.
         """
@@ -102,6 +103,7 @@ class Study:
             raise ValueError(
                 "resume=True needs a storage to resume from. Use storage='runs'."
             )
+        _check_size(algorithm, space)
         self._set_up(space, algorithm, direction, int(seed), study_name)
         if storage is not None:
             header = make_header(
@@ -461,3 +463,23 @@ class Study:
             f"Study({self.study_name!r}, {self.direction}, {len(self)} trials{best}, "
             f"algorithm={self.algorithm!r}, seed={self.seed})"
         )
+
+
+def _check_size(algorithm: Algorithm, space: Space) -> None:
+    """Lets an algorithm that counts its points refuse the space before anything runs.
+
+    It knows dimensions by their index only; here they have names.
+    """
+    size = getattr(algorithm, "size", None)
+    if size is None:
+        return
+    try:
+        size(space.geometry())
+    except ValueError as error:
+        index = getattr(error, "dimension", None)
+        if index is None:
+            raise
+        named = str(error).replace(
+            f"dimension {index} ", f"dimension {space.names[index]!r} "
+        )
+        raise SpaceError(named) from error
