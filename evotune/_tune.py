@@ -105,7 +105,6 @@ def tune(
             trainings=budget.total(algorithm.batch_size),
             on_event=shown.event,
         )
-        engine.start_compiling()
         study.run(
             engine,
             generations=generations,

@@ -3,7 +3,8 @@
 The only place with jit, vmap, scan and sharding of members.
 """
 
-from evotune.engine._engine import Engine, Finished
+from evotune.engine._engine import Engine
+from evotune.engine._outcomes import Finished
 from evotune.engine._plan import Plan, ProgramSpec
 
 __all__ = ["Engine", "Finished", "Plan", "ProgramSpec"]

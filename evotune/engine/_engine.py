@@ -12,7 +12,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from evotune._contracts import EMPTY, FRESH, Binding, Outcome, Proposal, Status
+from evotune._contracts import EMPTY, FRESH, Binding, Proposal
 from evotune._errors import HyperparameterError, raise_all
 from evotune.engine._binding import Binder, extreme_values
 from evotune.engine._costs import default_costs
@@ -24,7 +24,7 @@ from evotune.engine._devices import (
     sharded,
 )
 from evotune.engine._inputs import plain_config, searched_inputs
-from evotune.engine._member import Trained
+from evotune.engine._outcomes import Finished, OutcomeReader, host_array, host_row
 from evotune.engine._plan import Plan
 from evotune.engine._planning import make_plan
 from evotune.engine._program import Program
@@ -33,22 +33,6 @@ from evotune.tasks import Hyperparameters, Task
 
 _IN_FLIGHT = 2
 """Blocks given to the devices ahead of the one whose results are awaited."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A block of members that has been trained.
-
-    Attributes:
-        outcome: Their results as numpy arrays, padded with EMPTY to P rows.
-        values: f32[P] objective in the user's sign; NaN for a diverged member.
-        metrics: f32[P, T] by name, what each epoch recorded; NaN beyond the curve's
-            length.
-    """
-
-    outcome: Outcome
-    values: np.ndarray
-    metrics: Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,14 +83,20 @@ class Engine:
         extremes = extreme_values(space)
         raise_all(task.check(extremes), HyperparameterError, "The space")
         one_cpu_device_per_core()
-        self._keep_best = value == "best"
-        self._sign = 1.0 if task.direction == "maximize" else -1.0
         self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
         self.on_event = on_event or (lambda _: None)
         binder = Binder(task, space)
         self._metric_names = binder.recorded_names()
         self._inputs = searched_inputs(space, binder.bindings(static))
         self.points = max(extremes.get("epochs", (task.epochs,)))
+        self._reader = OutcomeReader(
+            rows=rows,
+            points=self.points,
+            metrics=self._metric_names,
+            metric=task.metric,
+            sign=1.0 if task.direction == "maximize" else -1.0,
+            keep_best=value == "best",
+        )
         self._mesh = local_mesh()
         device = self._mesh.devices.flat[0]
         self.plan: Plan = make_plan(
@@ -128,7 +118,7 @@ class Engine:
                 self._mesh,
                 metrics=self._metric_names,
                 points=self.points,
-                keep_best=self._keep_best,
+                keep_best=value == "best",
             )
             for spec in self.plan.programs
         ]
@@ -214,7 +204,13 @@ class Engine:
             int(trial): (trained.state, lane)
             for lane, trial in enumerate(block.proposal.trial[block.rows])
         }
-        return self._finished(block, trained)
+        configs = [plain_config(block.config, row) for row in block.rows]
+        return self._reader.read(
+            block.proposal,
+            block.rows,
+            host_array(trained.curves)[: len(block.rows)],
+            epochs=np.asarray([self._epochs(config) for config in configs]),
+        )
 
     def cancel(self) -> None:
         """Drops the members that no device has started on."""
@@ -227,7 +223,7 @@ class Engine:
             KeyError: If the trial was not in that block.
         """
         state, lane = self._members[trial]
-        return jax.tree.map(lambda leaf: _row(leaf, lane), state)
+        return jax.tree.map(lambda leaf: host_row(leaf, lane), state)
 
     def template(self, params: Mapping[str, Any]) -> Any:
         """Shapes and dtypes of what `member` returns for a trial; compiles nothing.
@@ -302,74 +298,6 @@ class Engine:
             )
             self._running.append((block, trained))
 
-    def _value(self, curves: np.ndarray, length: np.ndarray) -> np.ndarray:
-        """f32[P] the objective of each member's last or best epoch."""
-        if not self._keep_best:
-            return curves[np.arange(len(curves)), np.maximum(length - 1, 0)]
-        worst = np.where(np.isnan(curves), -np.inf, self._sign * curves)
-        return self._sign * np.max(worst, axis=1)
-
     def _epochs(self, config: Mapping[str, Any]) -> int:
         hp = Hyperparameters({**self.space.constants, **config})
         return int(hp.get("epochs", self.task.epochs))
-
-    def _finished(self, block: _Block, trained: Trained) -> Finished:
-        count, proposal = len(block.rows), block.proposal
-        table = _host(trained.curves)[:count]
-        ends = [self._epochs(plain_config(block.config, row)) for row in block.rows]
-        runs = np.arange(self.points) < np.asarray(ends)[:, None]
-        sound = np.all(np.isfinite(table), axis=2) & (table[:, :, 0] == 1.0)
-        trained_until = np.cumprod(sound & runs, axis=1, dtype=bool)
-        length = np.sum(trained_until, axis=1)
-        diverged = length < ends
-        curves = {
-            name: np.where(trained_until, table[:, :, 1 + column], np.nan)
-            for column, name in enumerate(self._metric_names)
-        }
-        value = np.where(diverged, np.nan, self._value(curves[self.metric], length))
-        objective = self._sign * np.nan_to_num(curves[self.metric], nan=0.0)
-
-        def padded(values: Any, fill: Any, dtype: Any) -> Any:
-            values = np.asarray(values, dtype)
-            result = np.full((self.rows, *values.shape[1:]), fill, dtype)
-            result[:count] = values
-            return result
-
-        status = np.where(diverged, Status.DIVERGED, Status.COMPLETE)
-        fitness = np.where(diverged, -np.inf, self._sign * value)
-        outcome = Outcome(
-            trial=padded(proposal.trial[block.rows], EMPTY, np.int32),
-            replica=padded(proposal.replica[block.rows], 0, np.int32),
-            x=padded(proposal.x[block.rows], 0.0, np.float32),
-            fitness=padded(fitness[:, None], -np.inf, np.float32),
-            constraints=padded(np.zeros((count, 0)), 0.0, np.float32),
-            variance=padded(np.zeros((count, 1)), 0.0, np.float32),
-            status=padded(status, Status.RUNNING, np.int32),
-            spent=padded(length, 0.0, np.float32),
-            curve=padded(objective, 0.0, np.float32),
-            curve_len=padded(length, 0, np.int32),
-        )
-        return Finished(
-            outcome=outcome,
-            values=padded(value, np.nan, np.float32),
-            metrics={k: padded(v, np.nan, np.float32) for k, v in curves.items()},
-        )
-
-
-def _host(array: jax.Array) -> np.ndarray:
-    """A small sharded array as one numpy array."""
-    return np.concatenate([np.asarray(shard.data) for shard in _shards(array)])
-
-
-def _row(array: jax.Array, lane: int) -> np.ndarray:
-    """One lane, read from the device that holds it, without compiling a slice."""
-    for shard in _shards(array):
-        rows = shard.data.shape[0]
-        if lane < rows:
-            return np.array(np.asarray(shard.data)[lane])
-        lane -= rows
-    raise IndexError(lane)
-
-
-def _shards(array: jax.Array) -> list[Any]:
-    return sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)

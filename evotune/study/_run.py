@@ -48,7 +48,9 @@ def run(
         try:
             while engine.pending:  # left behind by a run that broke off
                 engine.collect()
-            while rows := next_rows(ledger, budget):  # asks, tells what is pending
+            while rows := next_rows(
+                ledger, engine, budget
+            ):  # asks, tells what is pending
                 engine.submit(pack(rows, engine.rows, len(ledger.space.names)))
                 while engine.pending:
                     finished = engine.collect()
@@ -99,11 +101,13 @@ def check_engine(study: Study, ledger: Ledger, engine: Engine) -> None:
         )
 
 
-def next_rows(ledger: Ledger, budget: Budget) -> list[Row]:
+def next_rows(ledger: Ledger, engine: Engine, budget: Budget) -> list[Row]:
     """The next rows for the engine; empty when the run is over."""
     new = budget.new_rows(ledger)
     if budget.stopped_by:
         return []
+    if hasattr(engine, "start_compiling"):  # while the algorithm is compiled, too
+        engine.start_compiling()
     rows = ledger.hand_out(new, may_ask=budget.may_ask(ledger))
     if not rows:
         budget.stop("algorithm")
