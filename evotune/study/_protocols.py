@@ -35,9 +35,9 @@ class Engine(Protocol):
     An engine may have more: an attribute ``on_event``, which a run sets to a callable
     that takes a line of text, such as "compiled 3 of 6 programs"; a method
     ``start_compiling()``, called before the algorithm is asked, so that both compile at
-    the same time; and a method ``template(params)``, the structure, shapes and dtypes of
-    what ``member`` returns for a trial of these parameters, which lets a saved state be
-    read back.
+    the same time; and a method ``template(params)``, with the structure, shapes and
+    dtypes of what ``member`` returns for a trial of these parameters, which lets a
+    saved state be read back.
 
     Attributes:
         rows: P, the number of rows of every proposal.
