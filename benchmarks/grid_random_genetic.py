@@ -2,7 +2,7 @@
 
 Command:   python -m benchmarks.grid_random_genetic     (--tiny for half a minute)
 Hardware:  CPU; the committed figures are of two cores.
-Time:      about 15 minutes on two cores.
+Time:      about 10 minutes on two cores.
 Result:    benchmarks/results/grid_random_genetic.json and .png, and the tables that it
            prints.
 
@@ -285,9 +285,9 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--datasets", nargs="+", default=["digits", "mnist1d"])
-    parser.add_argument("--trainings", type=int, default=192)
+    parser.add_argument("--trainings", type=int, default=128)
     parser.add_argument("--population", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--tiny", action="store_true", help="half a minute")
     options = parser.parse_args()

@@ -58,7 +58,7 @@ class Costs:
         return devices * max(1, on_device)
 
 
-_BURY = 25.0  # a block's arithmetic is to be this many times its cost of a step
+_BURY = 12.0  # a block's arithmetic is to be this many times its cost of a step
 
 CPU = Costs(
     compile_seconds=2.4,
