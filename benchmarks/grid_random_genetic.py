@@ -188,9 +188,9 @@ def figures_of(runs: dict[str, list[Run]], options: argparse.Namespace) -> Any:
             )
             if len(own) > 1
             else 0.0,
-            "seeds_better_than_random": sum(gap > 0 for gap in better),
-            "seeds_worse_than_random": sum(gap < 0 for gap in better),
-            "seeds_that_reach_random": sum(np.isfinite(to_random)),
+            "seeds_better_than_random": int(sum(gap > 0 for gap in better)),
+            "seeds_worse_than_random": int(sum(gap < 0 for gap in better)),
+            "seeds_that_reach_random": int(np.sum(np.isfinite(to_random))),
             "median_seconds_to_randoms_best": float(np.median(to_random)),
             "median_times_faster_than_random": float(np.median(speedups)),
             "mean_seconds_in_all": statistics.mean(run.seconds[-1] for run in own),
