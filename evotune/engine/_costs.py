@@ -61,9 +61,9 @@ class Costs:
 _BURY = 12.0  # a block's arithmetic is to be this many times its cost of a step
 
 CPU = Costs(
-    compile_seconds=2.4,
+    compile_seconds=2.2,
     fast_compile_seconds=1.5,
-    fast_slowdown=1.25,
+    fast_slowdown=1.35,
     multiply_add_seconds=4.5e-11,
     step_seconds=5e-5,
     max_lanes=16,

@@ -6,7 +6,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, Literal
 
 import jax
@@ -24,6 +24,8 @@ from evotune.engine._devices import (
     sharded,
 )
 from evotune.engine._inputs import plain_config, searched_inputs
+from evotune.engine._member import Trained
+from evotune.engine._order import draw_order, order_identity
 from evotune.engine._outcomes import Finished, OutcomeReader, host_array, host_row
 from evotune.engine._plan import Plan
 from evotune.engine._planning import make_plan
@@ -37,7 +39,7 @@ _IN_FLIGHT = 2
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Block:
-    program: Program
+    index: int
     rows: np.ndarray
     config: Mapping[str, np.ndarray]
     proposal: Proposal
@@ -123,9 +125,16 @@ class Engine:
             for spec in self.plan.programs
         ]
         self._data: Any = None
+        self._orders: list[concurrent.futures.Future[Any]] = []
+        self._drawn: dict[Hashable, concurrent.futures.Future[Any]] = {}
         self._compiling: list[concurrent.futures.Future[None]] | None = None
         self._waiting: collections.deque[_Block] = collections.deque()
-        self._running: collections.deque[tuple[_Block, Any]] = collections.deque()
+        self._running: collections.deque[
+            tuple[_Block, concurrent.futures.Future[Trained]]
+        ] = collections.deque()
+        # A call returns when CPU devices are done with it, so a thread makes the calls,
+        # in turn, while this one reads what came out of the last.
+        self._caller = concurrent.futures.ThreadPoolExecutor(1)
         self._members: dict[int, tuple[Any, int]] = {}
         self.compile_seconds = 0.0
         self.run_seconds = 0.0
@@ -177,7 +186,7 @@ class Engine:
             for start in range(0, len(members), lanes):
                 self._waiting.append(
                     _Block(
-                        program=self._programs[index],
+                        index=index,
                         rows=np.asarray(members[start : start + lanes]),
                         config=config,
                         proposal=host,
@@ -196,8 +205,8 @@ class Engine:
         if not self._running:
             raise LookupError("collect() without pending members. Call submit() first.")
         start = time.perf_counter()
-        block, trained = self._running.popleft()
-        jax.block_until_ready(trained)
+        block, future = self._running.popleft()
+        trained = jax.block_until_ready(future.result())
         self._dispatch()
         self.run_seconds += time.perf_counter() - start
         self._members = {
@@ -255,17 +264,34 @@ class Engine:
         if self._compiling is not None:
             return
         started = time.perf_counter()
-        self._data = jax.device_put(self.task.data(), sharded(self._mesh, REPLICATED))
-        first, *others = self._programs
-        # Tracing holds Python's lock, so the first program is traced before others ask
-        # for it; XLA then has work at once.
-        lowered = None if first.is_compiled else first.lower(self._data)
+        self._data, seed = jax.device_put(
+            (self.task.data(), self._seed), sharded(self._mesh, REPLICATED)
+        )
         pool = concurrent.futures.ThreadPoolExecutor(cores())
-        self._compiling = [pool.submit(first.compile, self._data, lowered)]
-        self._compiling += [pool.submit(p.compile, self._data) for p in others]
+        compiling: list[concurrent.futures.Future[None]] = []
+        for program in self._programs:
+            # Tracing holds Python's lock, so the first program is traced before others
+            # ask for it; XLA then has work at once.
+            traced_here = not compiling and not program.is_compiled
+            lowered = program.lower(self._data) if traced_here else None
+            compiling.append(pool.submit(program.compile, self._data, lowered))
+            self._orders.append(self._drawing(program, seed, pool))
         pool.shutdown(wait=False)
-        for future in self._compiling:
+        self._compiling = compiling
+        for future in compiling:
             future.add_done_callback(lambda _: self._note_compiled(started))
+
+    def _drawing(
+        self, program: Program, seed: jax.Array, pool: concurrent.futures.Executor
+    ) -> concurrent.futures.Future[Any]:
+        """The batches of all epochs; programs that agree on them share one array."""
+        traced = program.order(self._data)
+        identity = order_identity(traced)
+        if identity not in self._drawn:
+            self._drawn[identity] = pool.submit(
+                draw_order, self.task, traced, self._data, seed
+            )
+        return self._drawn[identity]
 
     def _note_compiled(self, started: float) -> None:
         done = sum(future.done() for future in self._compiling or ())
@@ -274,13 +300,14 @@ class Engine:
 
     def _finish_compiling(self) -> None:
         self.start_compiling()
-        for future in self._compiling or ():
+        for future in (*(self._compiling or ()), *self._orders):
             future.result()
 
     def _dispatch(self) -> None:
         while self._waiting and len(self._running) < _IN_FLIGHT:
             block = self._waiting.popleft()
-            lanes = block.program.spec.lanes
+            program = self._programs[block.index]
+            lanes = program.spec.lanes
             filled = np.resize(block.rows, lanes)  # idle lanes repeat members
             leaves = {
                 entry.name: entry.leaf(block.config[entry.name][filled])
@@ -288,11 +315,13 @@ class Engine:
                 if entry.binding is not Binding.STATIC
             }
             epochs = [self._epochs(plain_config(block.config, r)) for r in block.rows]
-            trained = block.program(
+            trained = self._caller.submit(
+                program,
                 leaves,
                 np.asarray(block.proposal.trial)[filled],
                 np.asarray(block.proposal.replica)[filled],
                 self._data,
+                self._orders[block.index].result(),
                 self._seed,
                 np.asarray(max(epochs), np.int32),
             )

@@ -81,12 +81,18 @@ class Steps:
         )
 
 
+def order_key(seed_key: jax.Array) -> jax.Array:
+    """The key of the data's order, which all members share."""
+    return jax.random.fold_in(seed_key, _ORDER)
+
+
 def train_member(
     task: Task,
     hp: Hyperparameters,
     trial: jax.Array,
     replica: jax.Array,
     data: Any,
+    order: Any,
     seed_key: jax.Array,
     stop: jax.Array,
     *,
@@ -102,6 +108,8 @@ def train_member(
         trial: i32[] trial number, on which the member's randomness hangs.
         replica: i32[] seed or fold of the trial.
         data: What ``task.data()`` returned.
+        order: What ``task.batches()`` returned in each epoch, stacked: leading axis T;
+            None draws it here.
         seed_key: The study's key; the same for all members.
         stop: i32[] epochs to run; the same for all members, at least as many as
             each of them needs. A member that is at its end, or has diverged, rests.
@@ -111,7 +119,6 @@ def train_member(
         keep_best: Whether the value and the state are those of the best epoch.
     """
     steps = Steps(task)
-    order_key = jax.random.fold_in(seed_key, _ORDER)
     key = jax.random.fold_in(seed_key, trial)
     init_key, step_key, evaluate_key = (
         jax.random.fold_in(key, _PURPOSES * replica + purpose)
@@ -121,7 +128,11 @@ def train_member(
 
     def epoch(index: jax.Array, state: Any) -> tuple[Any, jax.Array]:
         """The state after an epoch, and its row of the curves."""
-        batches = steps.batches(hp, data, jax.random.fold_in(order_key, index))
+        if order is None:
+            epoch_order_key = jax.random.fold_in(order_key(seed_key), index)
+            batches = steps.batches(hp, data, epoch_order_key)
+        else:
+            batches = jax.tree.map(lambda epochs: epochs[index], order)
         count = jax.tree.leaves(batches)[0].shape[0]
         epoch_key = jax.random.fold_in(step_key, index)
 

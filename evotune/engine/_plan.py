@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,3 +112,8 @@ class Plan:
 
 def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
+
+
+def identifier(*parts: str) -> str:
+    """The name of a program, from what sets it apart from others."""
+    return re.sub(r"[^0-9A-Za-z]+", "_", "_".join(parts))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from evotune.engine._inputs import (
     largest_size,
     plain_config,
 )
-from evotune.engine._plan import Plan, ProgramSpec
+from evotune.engine._plan import Plan, ProgramSpec, identifier
 from evotune.space import Space
 from evotune.tasks import Task
 
@@ -235,9 +234,9 @@ def _shell(
     seconds: float = 0.0,
     waste: float = 0.0,
 ) -> ProgramSpec:
-    parts = [f"{key}={value}" for key, value in {**static, **box}.items()]
+    parts = [f"{key}_{value}" for key, value in {**static, **box}.items()]
     return ProgramSpec(
-        name=re.sub(r"[^0-9A-Za-z]+", "_", "_".join(["train", *parts])),
+        name=identifier("train", *parts),
         static=static,
         capacity=box,
         optimize=True,

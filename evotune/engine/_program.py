@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from evotune.engine._compilation import compile_once, compiled_programs
 from evotune.engine._devices import MEMBERS, REPLICATED, sharded
 from evotune.engine._inputs import (
     Input,
@@ -17,14 +18,10 @@ from evotune.engine._inputs import (
     member_values,
 )
 from evotune.engine._member import Steps, Trained, train_member
-from evotune.engine._plan import ProgramSpec
+from evotune.engine._order import trace_order
+from evotune.engine._plan import ProgramSpec, identifier
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
-
-# Level 1 halves XLA's compile time on CPU and runs as fast; without fusion emitters it
-# compiles in two thirds of that, and runs a quarter longer.
-_CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 1}
-_CPU_FAST_OPTIONS = {**_CPU_OPTIONS, "xla_cpu_use_fusion_emitters": False}
 
 
 class Program:
@@ -88,6 +85,7 @@ class Program:
             trial: jax.Array,
             replica: jax.Array,
             data: Any,
+            order: Any,
             seed: jax.Array,
             stop: jax.Array,
         ) -> Trained:
@@ -99,6 +97,7 @@ class Program:
                 trial,
                 replica,
                 data,
+                order,
                 key,
                 stop,
                 metrics=metrics,
@@ -107,13 +106,33 @@ class Program:
             )
 
         self._start = start
+        self._hyperparameters = hyperparameters
+        self._points = points
+        self._order: list[jax.stages.Traced | None] = []
         self._function = jax.shard_map(
-            jax.vmap(one, in_axes=(0, 0, 0, None, None, None)),
+            jax.vmap(one, in_axes=(0, 0, 0, None, None, None, None)),
             mesh=mesh,
-            in_specs=(MEMBERS, MEMBERS, MEMBERS, REPLICATED, REPLICATED, REPLICATED),
+            in_specs=(*[MEMBERS] * 3, *[REPLICATED] * 4),
             out_specs=MEMBERS,
             check_vma=False,
         )
+
+    def order(self, data: Any) -> jax.stages.Traced | None:
+        """What draws the batches of all epochs, which calls take; see `trace_order`."""
+        if not self._order:
+            parts = ("order", *(f"{k}_{v}" for k, v in self.spec.static.items()))
+            self._order.append(
+                trace_order(
+                    self._task,
+                    self._hyperparameters,
+                    self._inputs,
+                    data,
+                    name=identifier(*parts),
+                    points=self._points,
+                    mesh=self._mesh,
+                )
+            )
+        return self._order[0]
 
     def compile(self, data: Any, lowered: jax.stages.Lowered | None = None) -> None:
         """Compiles ahead of time; ``data`` gives shapes only.
@@ -121,34 +140,18 @@ class Program:
         A program is compiled once for its task: later studies of the same shape, with
         other seeds and other bounds, find it there.
         """
-        if not self.is_compiled:
-            lowered = self.lower(data) if lowered is None else lowered
-            self._known[self._identity] = self._compile(lowered)
-        self._compiled = self._known[self._identity]
+        self._compiled = compile_once(
+            self._task,
+            self._identity,
+            lambda: self.lower(data) if lowered is None else lowered,
+            platform=self._mesh.devices.flat[0].platform,
+            optimize=self.spec.optimize,
+        )
 
     @property
     def is_compiled(self) -> bool:
         """Whether this study or an earlier one of the task has compiled it."""
-        return self._identity in self._known
-
-    @property
-    def _known(self) -> dict[Any, jax.stages.Compiled]:
-        return vars(self._task).setdefault("_compiled_programs", {})
-
-    def _compile(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-        """Compiles with the best options that this XLA knows."""
-        options: list[dict[str, Any] | None] = [None]
-        if self._mesh.devices.flat[0].platform == "cpu":
-            options.insert(0, _CPU_OPTIONS)
-            if not self.spec.optimize:
-                options.insert(0, _CPU_FAST_OPTIONS)
-        for chosen in options[:-1]:
-            try:
-                return lowered.compile(chosen)
-            except jax.errors.JaxRuntimeError as error:
-                if "No such compile option" not in str(error):
-                    raise
-        return lowered.compile(options[-1])
+        return self._identity in compiled_programs(self._task)
 
     def lower(self, data: Any) -> jax.stages.Lowered:
         """The program before compilation, for its text and its cost analysis."""
@@ -166,6 +169,7 @@ class Program:
 
     def _structs(self, data: Any) -> tuple[Any, ...]:
         members, replicated = (sharded(self._mesh, s) for s in (MEMBERS, REPLICATED))
+        order = self.order(data)
         lanes = (self.spec.lanes,)
 
         def struct(shape: tuple[int, ...], dtype: Any, sharding: Any) -> Any:
@@ -176,10 +180,13 @@ class Program:
             for name, leaf in leaf_structs(self._inputs).items()
         }
         number = struct(lanes, np.int32, members)
-        data = jax.tree.map(lambda x: struct(x.shape, x.dtype, replicated), data)
+        data, batches = jax.tree.map(
+            lambda x: struct(x.shape, x.dtype, replicated),
+            (data, None if order is None else order.out_info),
+        )
         seed = struct((2,), np.uint32, replicated)
         stop = struct((), np.int32, replicated)
-        return leaves, number, number, data, seed, stop
+        return leaves, number, number, data, batches, seed, stop
 
     def __call__(
         self,
@@ -187,6 +194,7 @@ class Program:
         trial: np.ndarray,
         replica: np.ndarray,
         data: Any,
+        order: Any,
         seed: Any,
         stop: Any,
     ) -> Trained:
@@ -197,6 +205,7 @@ class Program:
             trial: i32[lanes] trial numbers.
             replica: i32[lanes] seeds or folds.
             data: The data, already on every device.
+            order: What `order` draws for ``data`` and ``seed``; None where it is None.
             seed: u32[2] seed of the study.
             stop: i32[] epochs to run.
         """
@@ -204,4 +213,4 @@ class Program:
         members = sharded(self._mesh, MEMBERS)
         rows = jax.device_put((dict(leaves), trial, replica), members)
         shared = jax.device_put((seed, stop), sharded(self._mesh, REPLICATED))
-        return self._compiled(*rows, data, *shared)
+        return self._compiled(*rows, data, order, *shared)

@@ -40,7 +40,9 @@ def test_one_compile_per_program_and_none_later(wine, count_compiles):
     with count_compiles() as first:
         engine.submit(proposals[0])
         collect_all(engine)
-    assert dict(first) == {spec.name: 1 for spec in engine.plan.programs}
+    orders = {f"order_batch_size_{size}": 1 for size in (20, 40)}
+    trained = {spec.name: 1 for spec in engine.plan.programs}
+    assert dict(first) == trained | orders
     with count_compiles() as later:
         for proposal in proposals[1:]:
             engine.submit(proposal)
