@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         SpaceError,
     )
+    from evotune._lr_range_test import lr_range_test
     from evotune._result import Result
     from evotune._tune import plan, tune
     from evotune.algorithms import GeneticAlgorithm, GridSearch, RandomSearch
@@ -67,6 +68,7 @@ _HOMES = {
     "Trial": "study",
     "TrialState": "study",
     "create_trial": "study",
+    "lr_range_test": "_lr_range_test",
     "plan": "_tune",
     "tune": "_tune",
 }
@@ -98,6 +100,7 @@ __all__ = [
     "create_trial",
     "datasets",
     "engine",
+    "lr_range_test",
     "models",
     "nn",
     "plan",

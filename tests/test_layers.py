@@ -26,6 +26,7 @@ LAYERS = {
     "study": 3,
     "report": 4,
     "_result": 5,
+    "_lr_range_test": 5,
     "_tune": 5,
     "cli": 6,
     "__init__": 6,
@@ -42,6 +43,8 @@ SAME_LAYER = {
     ("_errors", "_contracts"),
     ("_signatures", "_errors"),
     ("_tune", "_result"),
+    ("_lr_range_test", "_result"),
+    ("_lr_range_test", "_tune"),
     ("__init__", "testing"),
     ("__main__", "cli"),
 }

@@ -15,6 +15,11 @@ from evotune.report._history import (
     optimization_history,
     plot_optimization_history,
 )
+from evotune.report._learning_rates import (
+    LearningRates,
+    learning_rates,
+    plot_learning_rates,
+)
 from evotune.report._page import html
 from evotune.report._parameters import (
     ParameterValues,
@@ -33,6 +38,7 @@ from evotune.report._tables import Summary, Table, best_trials, summary
 __all__ = [
     "History",
     "LearningCurves",
+    "LearningRates",
     "ParameterByGeneration",
     "ParameterValues",
     "Summary",
@@ -40,10 +46,12 @@ __all__ = [
     "best_trials",
     "html",
     "learning_curves",
+    "learning_rates",
     "optimization_history",
     "parameter_by_generation",
     "parameter_values",
     "plot_learning_curves",
+    "plot_learning_rates",
     "plot_optimization_history",
     "plot_parameter_by_generation",
     "plot_parameter_values",
