@@ -6,7 +6,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import jax
@@ -17,18 +17,15 @@ from evotune._errors import HyperparameterError, raise_all
 from evotune.engine._binding import Binder, extreme_values
 from evotune.engine._costs import default_costs
 from evotune.engine._devices import (
-    REPLICATED,
-    cores,
     local_mesh,
     one_cpu_device_per_core,
-    sharded,
 )
 from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._member import Trained
-from evotune.engine._order import draw_order, order_identity
 from evotune.engine._outcomes import Finished, OutcomeReader, host_array, host_row
 from evotune.engine._plan import Plan
 from evotune.engine._planning import make_plan
+from evotune.engine._preparation import Preparation
 from evotune.engine._program import Program
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
@@ -86,7 +83,7 @@ class Engine:
         raise_all(task.check(extremes), HyperparameterError, "The space")
         one_cpu_device_per_core()
         self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
-        self.on_event = on_event or (lambda _: None)
+        self.on_event = on_event
         binder = Binder(task, space)
         self._metric_names = binder.recorded_names()
         self._inputs = searched_inputs(space, binder.bindings(static))
@@ -124,10 +121,9 @@ class Engine:
             )
             for spec in self.plan.programs
         ]
-        self._data: Any = None
-        self._orders: list[concurrent.futures.Future[Any]] = []
-        self._drawn: dict[Hashable, concurrent.futures.Future[Any]] = {}
-        self._compiling: list[concurrent.futures.Future[None]] | None = None
+        self._preparation = Preparation(
+            task, self._programs, self._mesh, self._seed, self._tell
+        )
         self._waiting: collections.deque[_Block] = collections.deque()
         self._running: collections.deque[
             tuple[_Block, concurrent.futures.Future[Trained]]
@@ -136,7 +132,6 @@ class Engine:
         # in turn, while this one reads what came out of the last.
         self._caller = concurrent.futures.ThreadPoolExecutor(1)
         self._members: dict[int, tuple[Any, int]] = {}
-        self.compile_seconds = 0.0
         self.run_seconds = 0.0
 
     @property
@@ -173,7 +168,7 @@ class Engine:
                 "This engine trains every member from its start to its own end: "
                 "`source` must be FRESH and `until` FULL."
             )
-        self._finish_compiling()
+        self._preparation.finish()
         columns = self.space.decode(host.x)
         configs = [plain_config(columns, row) for row in range(len(host.trial))]
         groups: dict[int, list[int]] = {}
@@ -258,50 +253,18 @@ class Engine:
     def start_compiling(self) -> None:
         """Compiles every program of the plan, in threads, and returns at once.
 
-        XLA leaves Python's lock while it compiles. `submit` waits for what is left, and
-        raises what went wrong.
+        `submit` waits for what is left, and raises what went wrong.
         """
-        if self._compiling is not None:
-            return
-        started = time.perf_counter()
-        self._data, seed = jax.device_put(
-            (self.task.data(), self._seed), sharded(self._mesh, REPLICATED)
-        )
-        pool = concurrent.futures.ThreadPoolExecutor(cores())
-        compiling: list[concurrent.futures.Future[None]] = []
-        for program in self._programs:
-            # Tracing holds Python's lock, so the first program is traced before others
-            # ask for it; XLA then has work at once.
-            traced_here = not compiling and not program.is_compiled
-            lowered = program.lower(self._data) if traced_here else None
-            compiling.append(pool.submit(program.compile, self._data, lowered))
-            self._orders.append(self._drawing(program, seed, pool))
-        pool.shutdown(wait=False)
-        self._compiling = compiling
-        for future in compiling:
-            future.add_done_callback(lambda _: self._note_compiled(started))
+        self._preparation.start()
 
-    def _drawing(
-        self, program: Program, seed: jax.Array, pool: concurrent.futures.Executor
-    ) -> concurrent.futures.Future[Any]:
-        """The batches of all epochs; programs that agree on them share one array."""
-        traced = program.order(self._data)
-        identity = order_identity(traced)
-        if identity not in self._drawn:
-            self._drawn[identity] = pool.submit(
-                draw_order, self.task, traced, self._data, seed
-            )
-        return self._drawn[identity]
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds from the start of tracing to the end of the last compilation."""
+        return self._preparation.seconds
 
-    def _note_compiled(self, started: float) -> None:
-        done = sum(future.done() for future in self._compiling or ())
-        self.compile_seconds = time.perf_counter() - started
-        self.on_event(f"compiled {done} of {len(self._programs)} programs")
-
-    def _finish_compiling(self) -> None:
-        self.start_compiling()
-        for future in (*(self._compiling or ()), *self._orders):
-            future.result()
+    def _tell(self, event: str) -> None:
+        if self.on_event is not None:
+            self.on_event(event)
 
     def _dispatch(self) -> None:
         while self._waiting and len(self._running) < _IN_FLIGHT:
@@ -320,8 +283,8 @@ class Engine:
                 leaves,
                 np.asarray(block.proposal.trial)[filled],
                 np.asarray(block.proposal.replica)[filled],
-                self._data,
-                self._orders[block.index].result(),
+                self._preparation.data,
+                self._preparation.order(block.index),
                 self._seed,
                 np.asarray(max(epochs), np.int32),
             )
