@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         tasks,
         testing,
     )
+    from evotune._default_space import autotune, default_space
     from evotune._errors import (
         AllDivergedError,
         DataError,
@@ -67,7 +68,9 @@ _HOMES = {
     "Task": "tasks",
     "Trial": "study",
     "TrialState": "study",
+    "autotune": "_default_space",
     "create_trial": "study",
+    "default_space": "_default_space",
     "lr_range_test": "_lr_range_test",
     "plan": "_tune",
     "tune": "_tune",
@@ -97,8 +100,10 @@ __all__ = [
     "Trial",
     "TrialState",
     "algorithms",
+    "autotune",
     "create_trial",
     "datasets",
+    "default_space",
     "engine",
     "lr_range_test",
     "models",

@@ -27,6 +27,7 @@ LAYERS = {
     "report": 4,
     "_result": 5,
     "_lr_range_test": 5,
+    "_default_space": 5,
     "_tune": 5,
     "cli": 6,
     "__init__": 6,
@@ -45,6 +46,8 @@ SAME_LAYER = {
     ("_tune", "_result"),
     ("_lr_range_test", "_result"),
     ("_lr_range_test", "_tune"),
+    ("_default_space", "_result"),
+    ("_default_space", "_tune"),
     ("__init__", "testing"),
     ("__main__", "cli"),
 }
