@@ -35,6 +35,7 @@ def main() -> None:
     print(f"{task.dataset}\n{space}\n")
 
     name = f"seed{options.seed}"
+    Path(options.out).mkdir(parents=True, exist_ok=True)
     result = et.tune(
         task,
         space,
