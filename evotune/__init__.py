@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evotune import (
         algorithms,
+        augmentation,
         datasets,
         engine,
         models,
@@ -101,6 +102,7 @@ __all__ = [
     "TrialState",
     "algorithms",
     "autotune",
+    "augmentation",
     "create_trial",
     "datasets",
     "default_space",

@@ -19,6 +19,7 @@ LAYERS = {
     "space": 1,
     "algorithms": 1,
     "nn": 1,
+    "augmentation": 1,
     "models": 1,
     "datasets": 1,
     "tasks": 1,
@@ -38,6 +39,7 @@ LAYERS = {
 
 SAME_LAYER = {
     ("models", "nn"),
+    ("tasks", "augmentation"),
     ("tasks", "datasets"),
     ("tasks", "models"),
     ("tasks", "nn"),

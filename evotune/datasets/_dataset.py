@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -82,6 +83,39 @@ class Dataset:
     def __len__(self) -> int:
         """N, the number of rows without the published test set."""
         return len(self.x)
+
+    def reshape(self, *shape: int) -> Dataset:
+        """The same dataset with examples of another shape: flat pixels as images.
+
+        Columns of a table are scaled one by one before training; images and series are
+        scaled as a whole. Names of columns are dropped.
+
+        Args:
+            shape: Shape of one example: height, width and channels of images, length
+                and channels of series.
+
+        Raises:
+            DataError: If examples have another number of values.
+
+        Example:
+            >>> from evotune import datasets
+            >>> datasets.digits().reshape(8, 8, 1).x.shape
+            (1797, 8, 8, 1)
+        """
+        if math.prod(shape) != math.prod(self.x.shape[1:]):
+            raise _errors.DataError(
+                f"reshape{shape} must keep the {math.prod(self.x.shape[1:])} values of "
+                f"an example of {self.name!r}, which has shape {self.x.shape[1:]}, but "
+                f"{shape} has {math.prod(shape)}. Give height, width and channels: "
+                "`reshape(8, 8, 1)`."
+            )
+        test = self.x_test
+        return dataclasses.replace(
+            self,
+            x=self.x.reshape(len(self.x), *shape),
+            x_test=None if test is None else test.reshape(len(test), *shape),
+            feature_names=None,
+        )
 
     @property
     def n_classes(self) -> int | None:

@@ -18,6 +18,10 @@ MAX_STATIC_LEVELS = 8
 """More programs than this for one hyperparameter are an error."""
 
 
+_OF_THE_ENGINE = dict.fromkeys(("epochs", "patience", "min_delta"), Binding.TRACED)
+"""How long members train, of whatever task."""
+
+
 class Binder:
     """Decides the bindings of a space for a task.
 
@@ -125,12 +129,12 @@ class Binder:
 
     def _is_declared(self, name: str) -> bool:
         last = name.rpartition(".")[2]
-        return last == "epochs" or not {name, last}.isdisjoint(self._task.names())
+        return last in _OF_THE_ENGINE or not {name, last}.isdisjoint(self._task.names())
 
     def _declared(self, name: str) -> Binding:
         """The declared binding, or static where its values are not numbers."""
         last = name.rpartition(".")[2]
-        declared = {"epochs": Binding.TRACED, **self._task.declared()}
+        declared = {**_OF_THE_ENGINE, **self._task.declared()}
         binding = declared.get(name, declared.get(last, Binding.STATIC))
         options = choices(self._space.dimensions[name])
         if binding is Binding.TRACED and not numeric(options):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from evotune._signatures import call_by_name
+from evotune.engine._patience import Patience
 from evotune.tasks import Hyperparameters, Task
 
 # What randomness is for, folded into keys, so that no draw depends on another's. A
@@ -99,6 +100,7 @@ def train_member(
     metrics: Sequence[str],
     points: int,
     keep_best: bool,
+    any_lane: Callable[[jax.Array], jax.Array],
 ) -> Trained:
     """Trains one member from its start to its own end.
 
@@ -112,11 +114,13 @@ def train_member(
             None draws it here.
         seed_key: The study's key; the same for all members.
         stop: i32[] epochs to run; the same for all members, at least as many as
-            each of them needs. A member that is at its end, or has diverged, rests.
+            each of them needs. A member that is at its end, or has diverged, rests,
+            and so does one that its `patience` has stopped.
         metrics: Names of all that ``step`` and ``evaluate`` record, in the order of
             the curves' columns.
         points: T, the length of the curves; at least ``stop``.
         keep_best: Whether the value and the state are those of the best epoch.
+        any_lane: bool[] -> bool[], whether it is true of any member of the block.
     """
     steps = Steps(task)
     key = jax.random.fold_in(seed_key, trial)
@@ -148,23 +152,56 @@ def train_member(
         row = [task.is_sound(state), *(found[name] for name in metrics)]
         return state, jnp.stack([jnp.asarray(x, jnp.float32) for x in row])
 
-    def body(index: jax.Array, carry: tuple[Any, Best | None, jax.Array]) -> Any:
-        old, best, curves = carry
+    def body(index: jax.Array, carry: _Carry) -> _Carry:
+        old, best, patience, curves = carry
         state, row = epoch(index, old)
+        runs = index < own_end
+        if patience is not None:
+            runs &= ~patience.is_over
+            row = jnp.where(runs, row, jnp.nan)
+            patience = patience.after(sign * row[objective])
         if best is not None:
-            best = best.or_better(state, row, index < own_end)
-        if isinstance(own_end, jax.Array):
-            state = _where(index < own_end, state, old)
+            best = best.or_better(state, row, runs)
+        if patience is not None or isinstance(own_end, jax.Array):
+            state = _where(runs, state, old)
         curves = jax.lax.dynamic_update_index_in_dim(curves, row, index, 0)
-        return state, best, curves
+        return state, best, patience, curves
 
     state = steps.init(hp, data, init_key)
     sign = 1.0 if task.direction == "maximize" else -1.0
     objective = 1 + list(metrics).index(task.metric)
     best = Best.none(state, objective, sign) if keep_best else None
     curves = jnp.full((points, 1 + len(metrics)), jnp.nan, jnp.float32)
-    state, best, curves = jax.lax.fori_loop(0, stop, body, (state, best, curves))
+    carry = state, best, Patience.of(hp), curves
+    if carry[2] is None:
+        carry = jax.lax.fori_loop(0, stop, body, carry)
+    else:
+        carry = _until_all_rest(body, carry, stop, any_lane)
+    state, best, _, curves = carry
     return Trained(curves=curves, state=state if best is None else best.state)
+
+
+def _until_all_rest(
+    body: Callable[[jax.Array, _Carry], _Carry],
+    carry: _Carry,
+    stop: jax.Array,
+    any_lane: Callable[[jax.Array], jax.Array],
+) -> _Carry:
+    """`fori_loop` to ``stop``, or to the epoch after which patience is over for all."""
+
+    def goes_on(loop: tuple[jax.Array, jax.Array, _Carry]) -> jax.Array:
+        index, awake, _ = loop
+        return (index < stop) & awake
+
+    def advance(loop: tuple[jax.Array, jax.Array, _Carry]) -> Any:
+        index, _, carry = loop
+        carry = body(index, carry)
+        patience = carry[2]
+        assert patience is not None
+        return index + 1, any_lane(~patience.is_over), carry
+
+    start = jnp.zeros((), jnp.int32), jnp.asarray(True), carry
+    return jax.lax.while_loop(goes_on, advance, start)[2]
 
 
 @functools.partial(
@@ -212,6 +249,10 @@ class Best:
             state=_where(better, state, self.state),
             broken=broken,
         )
+
+
+_Carry = tuple[Any, Best | None, Patience | None, jax.Array]
+"""From epoch to epoch: the state, the best epoch, early stopping, the curves."""
 
 
 def _where(condition: jax.Array, yes: Any, no: Any) -> Any:

@@ -62,9 +62,11 @@ class OutcomeReader:
             proposal: Where its members come from, as numpy arrays.
             rows: i64[N] the members' rows in it.
             table: f32[N, T, 1 + metrics] as `Trained.curves`.
-            epochs: i64[N] epochs that each member was to train.
+            epochs: i64[N] epochs that each member was to train; one that its `patience`
+                stopped has NaN in the rows that it did not run.
         """
         count = len(rows)
+        epochs = np.minimum(epochs, np.sum(~np.isnan(table[:, :, 0]), axis=1))
         runs = np.arange(self.points) < epochs[:, None]
         sound = np.all(np.isfinite(table), axis=2) & (table[:, :, 0] == 1.0)
         trained_until = np.cumprod(sound & runs, axis=1, dtype=bool)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -22,6 +23,9 @@ from evotune.engine._order import trace_order
 from evotune.engine._plan import ProgramSpec, identifier
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
+
+_LANES = "lanes"
+"""The axis of the members that one device trains."""
 
 
 class Program:
@@ -103,6 +107,7 @@ class Program:
                 metrics=metrics,
                 points=points,
                 keep_best=keep_best,
+                any_lane=_any_lane,
             )
 
         self._start = start
@@ -110,7 +115,7 @@ class Program:
         self._points = points
         self._order: list[jax.stages.Traced | None] = []
         self._function = jax.shard_map(
-            jax.vmap(one, in_axes=(0, 0, 0, None, None, None, None)),
+            jax.vmap(one, in_axes=(0, 0, 0, None, None, None, None), axis_name=_LANES),
             mesh=mesh,
             in_specs=(*[MEMBERS] * 3, *[REPLICATED] * 4),
             out_specs=MEMBERS,
@@ -214,3 +219,8 @@ class Program:
         rows = jax.device_put((dict(leaves), trial, replica), members)
         shared = jax.device_put((seed, stop), sharded(self._mesh, REPLICATED))
         return self._compiled(*rows, data, order, *shared)
+
+
+def _any_lane(condition: jax.Array) -> jax.Array:
+    """Whether bool[] holds for any member on this device; no other one is asked."""
+    return jax.lax.pmax(condition.astype(jnp.int32), _LANES) > 0

@@ -16,8 +16,11 @@ import optax
 from evotune import nn
 from evotune._contracts import Binding
 from evotune._errors import HyperparameterError
+from evotune.augmentation import BINDINGS as AUGMENTATION_BINDINGS
+from evotune.augmentation import augment, check_augmentation, partners
 from evotune.datasets import Dataset, Splits, split
 from evotune.models import Info, Network, as_model
+from evotune.tasks._averaging import Average
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import Metric, find_metric
 from evotune.tasks._optimizer import BINDINGS as OPTIMIZER_BINDINGS
@@ -37,10 +40,17 @@ class TrainState:
     Attributes:
         variables: {"params": ..., further collections} of the network.
         optimizer: State of the optax optimiser.
+        average: Moving average of the variables; None where the space has no `ema`.
     """
 
     variables: Any
     optimizer: Any
+    average: Average | None = None
+
+    @property
+    def evaluated(self) -> Any:
+        """The variables that are scored and handed out: averaged where asked."""
+        return self.variables if self.average is None else self.average.variables
 
 
 class Supervised(Task):
@@ -53,8 +63,12 @@ class Supervised(Task):
     epochs = DEFAULT_EPOCHS
     bindings: ClassVar[Mapping[str, Binding]] = {
         **OPTIMIZER_BINDINGS,
+        **AUGMENTATION_BINDINGS,
         "l1": Binding.TRACED,
         "l2": Binding.TRACED,
+        "ema": Binding.TRACED,
+        "patience": Binding.TRACED,
+        "min_delta": Binding.TRACED,
         "batch_size": Binding.STATIC,
         "epochs": Binding.TRACED,
     }
@@ -145,6 +159,7 @@ class Supervised(Task):
         return TrainState(
             variables=variables,
             optimizer=make_optimizer(hp).init(variables["params"]),
+            average=Average.start(variables) if "ema" in hp else None,
         )
 
     def step(
@@ -157,20 +172,29 @@ class Supervised(Task):
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         """One step of the optimiser on the rows ``batch`` of the training split."""
         x, y = data["train_x"][batch], data["train_y"][batch]
+        x, weight = augment(key, x, hp)
         network, optimizer = self.network(hp), make_optimizer(hp)
 
         def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             variables = {**state.variables, "params": params}
             outputs, variables = network.apply(variables, x, train=True, key=key)
-            loss = self.loss(hp, self._checked(outputs, len(batch)), y)
+            outputs = self._checked(outputs, len(batch))
+            loss = self.loss(hp, outputs, y)
+            if weight is not None:  # of mixup
+                other = self.loss(hp, outputs, partners(y))
+                loss = weight * loss + (1.0 - weight) * other
             return loss + _penalty(hp, params), (loss, variables)
 
         params = state.variables["params"]
         gradients, (loss, variables) = jax.grad(objective, has_aux=True)(params)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, params)
         params = optax.apply_updates(params, updates)
+        variables = {**variables, "params": params}
+        average = state.average
+        if average is not None:
+            average = average.including(variables, hp["ema"])
         new = TrainState(
-            variables={**variables, "params": params}, optimizer=optimizer_state
+            variables=variables, optimizer=optimizer_state, average=average
         )
         return new, {"train_loss": loss}
 
@@ -183,7 +207,7 @@ class Supervised(Task):
     ) -> dict[str, jax.Array]:
         """All metrics on the validation split, under names such as "val_accuracy"."""
         scores = self.score(
-            hp, state.variables, data["validation_x"], data["validation_y"]
+            hp, state.evaluated, data["validation_x"], data["validation_y"]
         )
         return {f"val_{name}": value for name, value in scores.items()}
 
@@ -203,6 +227,7 @@ class Supervised(Task):
         problems = check_optimizer(values) + self.model.check(
             {k: v for k, v in values.items() if k in self.model.bindings}
         )
+        problems += check_augmentation(values, self.info.input_shape)
         rows = len(self.splits.train)
         for value in values.get("batch_size", ()):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -222,12 +247,29 @@ class Supervised(Task):
                     f"epochs must be an integer of at least 1, but may be {value!r}. "
                     "Use `epochs=20` or `epochs=Int(5, 40)`."
                 )
-        for name in ("l1", "l2"):
+        for value in values.get("patience", ()):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                problems.append(
+                    "patience must be an integer of at least 1 epoch, but may be "
+                    f"{value!r}. Use `patience=5`; leave it out to train to the end."
+                )
+        if "min_delta" in values and "patience" not in values:
+            problems.append(
+                "min_delta is the improvement that `patience` waits for, but the space "
+                "has no patience. Add `patience=5`, or leave `min_delta` out."
+            )
+        for name in ("l1", "l2", "min_delta"):
             problems += [
                 f"{name} must be at least 0, but may be {value!r}."
                 for value in values.get(name, ())
                 if not value >= 0
             ]
+        problems += [
+            f"ema must lie in [0, 1), but may be {value!r}. "
+            "Use `ema=Float(0.9, 0.999)`; 0 takes the weights as they are."
+            for value in values.get("ema", ())
+            if not 0 <= value < 1
+        ]
         return problems
 
     def _checked(self, outputs: jax.Array, rows: int) -> jax.Array:
@@ -261,7 +303,7 @@ class Supervised(Task):
         """The network of its true size, with ``predict`` on raw examples."""
         plain = Hyperparameters(hp)
         network = self.network(plain)
-        variables = self.model.slice(state.variables, plain, self.info)
+        variables = self.model.slice(state.evaluated, plain, self.info)
 
         def predict(x: Any) -> jax.Array:
             inputs = jnp.asarray(self.preprocess(x))
@@ -282,7 +324,7 @@ class Supervised(Task):
         if not len(part):
             return {}
         plain = Hyperparameters(hp)
-        variables = self.model.slice(state.variables, plain, self.info)
+        variables = self.model.slice(state.evaluated, plain, self.info)
         x, y = self.preprocess(part.x), self.targets(part.y)
         scores = self.score(plain, variables, jnp.asarray(x), jnp.asarray(y))
         return {f"test_{name}": value for name, value in scores.items()}
