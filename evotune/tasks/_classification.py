@@ -21,8 +21,10 @@ class Classification(Supervised):
     """Trains a network to tell classes apart, by cross-entropy.
 
     Hyperparameters known by name: optimizer, learning_rate, momentum, nesterov, b1, b2,
-    weight_decay, gradient_clip, l1, l2, label_smoothing, batch_size, epochs, and those
-    of the model; a user's own model adds any name that it reads.
+    weight_decay, gradient_clip, l1, l2, label_smoothing, batch_size, epochs, ema,
+    patience, min_delta; flip, shift, rotation, scale, brightness, cutout, input_noise,
+    mixup, augmentation_probability; and those of the model; a user's own model adds any
+    name that it reads.
 
     Args:
         dataset: Examples and labels.

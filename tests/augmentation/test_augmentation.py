@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from evotune import augmentation
 from evotune.augmentation import amounts, switches
 
 KEY = jax.random.key(7)
+jitted = functools.cache(jax.jit)
 NEAREST = {"order": 1, "mode": "nearest"}
 
 IMAGES = {
@@ -134,14 +137,15 @@ def test_noise_has_the_deviation_asked_for():
 def test_nothing_changes_at_strength_or_probability_0(function, strength, shape):
     x = batch(SHAPES[shape])
     for pair in ((0.0, 1.0), (strength, 0.0)):
-        traced = jax.jit(function)(KEY, x, *map(jnp.float32, pair))
+        traced = jitted(function)(KEY, x, *map(jnp.float32, pair))
         np.testing.assert_array_equal(traced, x)
 
 
 @pytest.mark.parametrize(("function", "strength", "shape"), CASES, ids=IDS)
 def test_probability_1_changes_every_example(function, strength, shape):
     x = batch(SHAPES[shape])
-    new = np.asarray(function(KEY, x, strength, 1.0))
+    new = jitted(function)(KEY, x, jnp.float32(strength), jnp.float32(1.0))
+    new = np.asarray(new)
     assert new.shape == x.shape
     assert new.dtype == x.dtype
     assert np.all(np.any(np.reshape(new != x, (12, -1)), axis=1))
@@ -157,7 +161,7 @@ def test_a_mixed_population_is_what_its_members_are_alone(function, strength, sh
     together = jax.jit(jax.vmap(function, in_axes=(0, None, 0, 0)))
     everyone = together(keys, x, strengths, odds)
     for member in range(3):
-        alone = function(keys[member], x, float(strengths[member]), float(odds[member]))
+        alone = jitted(function)(keys[member], x, strengths[member], odds[member])
         np.testing.assert_allclose(everyone[member], alone, rtol=1e-5, atol=1e-5)
 
 
