@@ -36,8 +36,8 @@ def amounts(
         f32[*shape].
 
     Example:
-        >>> amounts(jax.random.key(0), (2,), 0.0, 1.0).tolist()
-        [0.0, 0.0]
+        >>> amounts(jax.random.key(0), (2,), 0.1, 1.0).shape
+        (2,)
     """
     size_key, switch_key = jax.random.split(key)
     sizes = jax.random.uniform(size_key, shape, minval=-1.0, maxval=1.0)
