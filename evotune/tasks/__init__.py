@@ -7,6 +7,7 @@ from evotune.tasks._hyperparameters import (
     MissingHyperparameterError,
     whole_name,
 )
+from evotune.tasks._multilabel import MultiLabelClassification
 from evotune.tasks._optimizer import OPTIMIZERS, make_optimizer
 from evotune.tasks._regression import Regression
 from evotune.tasks._supervised import Supervised, TrainState
@@ -19,6 +20,7 @@ __all__ = [
     "Function",
     "Hyperparameters",
     "MissingHyperparameterError",
+    "MultiLabelClassification",
     "Regression",
     "Supervised",
     "Task",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,10 @@ import optax
 from evotune._contracts import Binding
 from evotune._errors import DataError
 from evotune.datasets import Dataset
+from evotune.metrics import CLASSIFICATION, Metric, cross_entropy
+from evotune.tasks._class_weight import class_weights
 from evotune.tasks._hyperparameters import Hyperparameters
-from evotune.tasks._metrics import CLASSIFICATION, Metric, log_loss
+from evotune.tasks._metrics import Monitored
 from evotune.tasks._supervised import Supervised
 
 
@@ -30,7 +32,18 @@ class Classification(Supervised):
         dataset: Examples and labels.
         model: `et.models.MLP()`, or a function of any of ``hp``, ``info``, ``rngs``
             that returns a Flax module, linen or nnx.
-        metric: "accuracy" or "loss", of the validation split.
+        metric: A name in `et.metrics.CLASSIFICATION`, such as "accuracy", "loss",
+            "f1_macro" or "roc_auc", or an `et.metrics.Metric` of your own; of the
+            validation split.
+        monitor: Further metrics that every epoch records: names, Metrics or functions.
+            "accuracy" and "loss" always are.
+        train_metrics: Whether the metrics, but for the loss, are recorded for the
+            training split, too, as "train_accuracy" and the like: of the same 10,000
+            examples in every epoch where it has more, or of as many as given.
+        class_weight: Weights of the examples of each class in the loss that training
+            minimises, by class name, 1 where there is none. "balanced" takes
+            N / (C * examples of the class), from the training split. The metrics,
+            "val_loss" among them, are not weighted.
         validation: Fraction of the examples that the search is judged on.
         test: Fraction that only the winner is tested on; a published test set is used
             instead where the dataset has one.
@@ -40,7 +53,8 @@ class Classification(Supervised):
 
     Raises:
         DataError: If the dataset is for regression or cannot be split.
-        HyperparameterError: If there is no such metric.
+        HyperparameterError: If there is no such metric, one cannot be computed, or a
+            class weight does not fit.
 
     Example:
         >>> import evotune as et
@@ -50,6 +64,7 @@ class Classification(Supervised):
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = CLASSIFICATION
+    always: ClassVar[tuple[str, ...] | None] = ("accuracy", "loss")
     bindings: ClassVar[Mapping[str, Binding]] = {
         **Supervised.bindings,
         "label_smoothing": Binding.TRACED,
@@ -60,7 +75,10 @@ class Classification(Supervised):
         dataset: Dataset,
         *,
         model: Any = None,
-        metric: str = "accuracy",
+        metric: str | Metric = "accuracy",
+        monitor: Iterable[Monitored] = (),
+        train_metrics: bool | int = False,
+        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         validation: float = 0.2,
         test: float = 0.2,
         split_seed: int = 0,
@@ -77,23 +95,37 @@ class Classification(Supervised):
             dataset,
             model=model,
             metric=metric,
+            monitor=monitor,
+            train_metrics=train_metrics,
             validation=validation,
             test=test,
             split_seed=split_seed,
             standardize=standardize,
             num_outputs=dataset.n_classes,
         )
+        self.class_weights = class_weights(
+            class_weight, dataset.class_names or (), self.splits.train.y
+        )
 
     def loss(
         self, hp: Hyperparameters, outputs: jax.Array, targets: jax.Array
     ) -> jax.Array:
-        """Mean cross-entropy of the batch, in nats; labels smoothed where asked."""
-        if "label_smoothing" not in hp:
-            return log_loss(outputs, targets)
-        labels = jax.nn.one_hot(targets, self.info.num_outputs, dtype=outputs.dtype)
-        smoothing = jnp.asarray(hp["label_smoothing"], outputs.dtype)
-        labels = optax.losses.smooth_labels(labels, smoothing)
-        return jnp.mean(optax.losses.softmax_cross_entropy(outputs, labels))
+        """Mean cross-entropy of the batch, in nats: smoothed, weighted where asked.
+
+        The weighted loss is sum_i w_i loss_i / B, so that an example weighs the same in
+        every batch.
+        """
+        if "label_smoothing" in hp:
+            labels = jax.nn.one_hot(targets, self.info.num_outputs, dtype=outputs.dtype)
+            smoothing = jnp.asarray(hp["label_smoothing"], outputs.dtype)
+            labels = optax.losses.smooth_labels(labels, smoothing)
+            losses = optax.losses.softmax_cross_entropy(outputs, labels)
+        else:
+            losses = cross_entropy(outputs, targets)
+        if self.class_weights is not None:
+            labels = jax.nn.one_hot(targets, self.info.num_outputs, dtype=outputs.dtype)
+            losses *= labels @ jnp.asarray(self.class_weights, outputs.dtype)
+        return jnp.mean(losses)
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Task.check`."""

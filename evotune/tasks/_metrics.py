@@ -1,101 +1,104 @@
-"""Scores of a whole split, for one member."""
+"""Which metrics a task records: the objective, the monitored, and the usual ones."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from evotune._errors import HyperparameterError, nearest
+from evotune._errors import HyperparameterError
+from evotune.metrics import Metric, find
 
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A score and the direction in which it gets better.
-
-    Attributes:
-        function: (outputs f32[N, C or K], targets [N] or f32[N, K]) -> f32[].
-        direction: Whether larger or smaller is better.
-    """
-
-    function: Callable[[jax.Array, jax.Array], jax.Array]
-    direction: Literal["maximize", "minimize"]
+Monitored = str | Metric | Callable[[jax.Array, jax.Array], Any]
 
 
-def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Fraction of examples whose largest logit is that of their label."""
-    return jnp.mean((jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32))
-
-
-def log_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Mean cross-entropy between softmax(logits) and the labels, in nats."""
-    return jnp.mean(cross_entropy(logits, labels))
-
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """f32[N]: -log softmax(logits)[label], in nats.
-
-    Equal to optax's softmax_cross_entropy_with_integer_labels. That one gathers, and
-    its gradient scatters; this compares every class with the label instead.
-    """
-    chosen = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
-    picked = jnp.sum(jnp.where(chosen, logits, jnp.zeros_like(logits)), axis=-1)
-    return jax.nn.logsumexp(logits, axis=-1) - picked
-
-
-def mean_squared_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Mean of (output - target)^2 over examples and targets."""
-    return jnp.mean(jnp.square(outputs - targets))
-
-
-def root_mean_squared_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Square root of `mean_squared_error`, in the units of the targets."""
-    return jnp.sqrt(mean_squared_error(outputs, targets))
-
-
-def mean_absolute_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Mean of |output - target| over examples and targets."""
-    return jnp.mean(jnp.abs(outputs - targets))
-
-
-def r2(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Coefficient of determination, averaged over targets: 1 - SSE / SST."""
-    residual = jnp.sum(jnp.square(outputs - targets), axis=0)
-    centred = targets - jnp.mean(targets, axis=0, keepdims=True)
-    total = jnp.sum(jnp.square(centred), axis=0)
-    return jnp.mean(1.0 - residual / total)
-
-
-CLASSIFICATION: Mapping[str, Metric] = {
-    "accuracy": Metric(accuracy, "maximize"),
-    "loss": Metric(log_loss, "minimize"),
-}
-
-REGRESSION: Mapping[str, Metric] = {
-    "loss": Metric(mean_squared_error, "minimize"),
-    "rmse": Metric(root_mean_squared_error, "minimize"),
-    "mae": Metric(mean_absolute_error, "minimize"),
-    "r2": Metric(r2, "maximize"),
-}
-
-
-def find_metric(name: str, metrics: Mapping[str, Metric]) -> str:
-    """``name`` without its optional "val_", checked against ``metrics``.
+def objective_metric(metric: Any, known: Mapping[str, Metric]) -> Metric:
+    """What ``metric=`` of a task means: a name among ``known``, or a Metric.
 
     Raises:
-        HyperparameterError: If the task has no such metric.
+        HyperparameterError: If it is neither, or a function without a direction.
     """
-    short = name.removeprefix("val_")
-    if short not in metrics:
+    if isinstance(metric, Metric):
+        return metric
+    if isinstance(metric, str):
+        return find(metric, known)
+    if callable(metric):
         raise HyperparameterError(
-            f"metric must be one of {_listed(metrics)}, but got {name!r}."
-            f"{nearest(short, metrics)} Scores are of the validation split."
+            "A function as metric needs the direction in which it gets better, but got "
+            f"{metric!r} alone. Use `metric=et.metrics.Metric(fn, 'maximize')`."
         )
-    return short
+    raise HyperparameterError(
+        f"metric must be a name such as 'accuracy' or a Metric, but got {metric!r}. "
+        "Use `metric='loss'`, or `metric=et.metrics.Metric(fn, 'maximize')`."
+    )
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+def recorded_metrics(
+    objective: Metric,
+    monitor: Iterable[Monitored],
+    always: Iterable[str],
+    known: Mapping[str, Metric],
+) -> dict[str, Metric]:
+    """All metrics that a task records, by name.
+
+    Args:
+        objective: What the search is about.
+        monitor: Further metrics: names, Metrics, or functions, whose direction nobody
+            needs.
+        always: Names among ``known`` that are recorded in any case.
+        known: The metrics that have a name in this kind of task.
+
+    Raises:
+        HyperparameterError: If two different metrics would have one name.
+    """
+    if isinstance(monitor, (str, Metric)) or callable(monitor):
+        raise HyperparameterError(
+            f"monitor must be a list of metrics, but got {monitor!r}. "
+            f"Use `monitor=[{monitor!r}]`."
+        )
+    further = [_monitored(each, known) for each in monitor]
+    found = {name: known[name] for name in always}
+    for metric in (objective, *further):
+        if found.setdefault(metric.name, metric) != metric:
+            raise HyperparameterError(
+                f"Recorded metrics must differ in their names, but {metric.name!r} "
+                "stands for two. Name yours: "
+                f"`et.metrics.Metric(fn, {metric.direction!r}, name='my_score')`."
+            )
+    return found
+
+
+def _monitored(metric: Any, known: Mapping[str, Metric]) -> Metric:
+    if callable(metric) and not isinstance(metric, Metric):
+        return Metric(metric, "maximize")
+    return objective_metric(metric, known)
+
+
+def check_traceable(
+    metrics: Iterable[Metric],
+    outputs: jax.ShapeDtypeStruct,
+    targets: jax.ShapeDtypeStruct,
+) -> None:
+    """Traces each metric once; runs nothing.
+
+    Raises:
+        HyperparameterError: If one cannot be computed of such outputs and targets, or
+            is not a scalar.
+    """
+    for metric in metrics:
+        try:
+            jax.eval_shape(metric, outputs, targets)
+        except HyperparameterError:
+            raise
+        except Exception as error:
+            raise HyperparameterError(
+                f"Metric {metric.name!r} cannot be computed of outputs "
+                f"{_words(outputs)} and targets {_words(targets)}: {error} A function "
+                "of your own must be one that JAX can trace: jax.numpy instead of "
+                "numpy, and no `if` on values."
+            ) from error
+
+
+def _words(struct: jax.ShapeDtypeStruct) -> str:
+    return f"{struct.dtype}[{', '.join(map(str, struct.shape))}]"

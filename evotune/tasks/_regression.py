@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -10,8 +10,9 @@ import numpy as np
 
 from evotune._errors import DataError
 from evotune.datasets import Dataset
+from evotune.metrics import REGRESSION, Metric, mean_squared_error
 from evotune.tasks._hyperparameters import Hyperparameters
-from evotune.tasks._metrics import REGRESSION, Metric, mean_squared_error
+from evotune.tasks._metrics import Monitored
 from evotune.tasks._preprocessing import Scaler
 from evotune.tasks._supervised import Supervised
 
@@ -20,8 +21,9 @@ class Regression(Supervised):
     """Trains a network to predict quantities, by squared error.
 
     The network learns targets scaled to zero mean and unit variance; "train_loss" and
-    "loss" are squared errors of the scaled targets, "rmse" and "mae" are in the units
-    of the targets where there is one target, else of the scaled ones.
+    "loss" are squared errors of the scaled targets. "rmse", "mae" and the like are in
+    the units of the targets where there is one target, else of the scaled ones; "mape"
+    and functions of your own get outputs and targets f32[N, K] in the targets' units.
 
     Hyperparameters known by name are those of `Classification` without
     label_smoothing.
@@ -29,7 +31,10 @@ class Regression(Supervised):
     Args:
         dataset: Examples and targets f32[N] or f32[N, K].
         model: As for `Classification`.
-        metric: "r2", "rmse", "mae" or "loss", of the validation split.
+        metric: A name in `et.metrics.REGRESSION`, such as "r2" or "rmse", or an
+            `et.metrics.Metric`; of the validation split.
+        monitor: As for `Classification`; "loss", "rmse", "mae" and "r2" always are.
+        train_metrics: As for `Classification`.
         validation: Fraction of the examples that the search is judged on.
         test: Fraction that only the winner is tested on.
         split_seed: Seed of the splits.
@@ -37,7 +42,7 @@ class Regression(Supervised):
 
     Raises:
         DataError: If the dataset has class labels or cannot be split.
-        HyperparameterError: If there is no such metric.
+        HyperparameterError: If there is no such metric, or one cannot be computed.
 
     Example:
         >>> import evotune as et
@@ -45,13 +50,16 @@ class Regression(Supervised):
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = REGRESSION
+    always: ClassVar[tuple[str, ...] | None] = ("loss", "rmse", "mae", "r2")
 
     def __init__(
         self,
         dataset: Dataset,
         *,
         model: Any = None,
-        metric: str = "rmse",
+        metric: str | Metric = "rmse",
+        monitor: Iterable[Monitored] = (),
+        train_metrics: bool | int = False,
         validation: float = 0.2,
         test: float = 0.2,
         split_seed: int = 0,
@@ -69,6 +77,8 @@ class Regression(Supervised):
             dataset,
             model=model,
             metric=metric,
+            monitor=monitor,
+            train_metrics=train_metrics,
             validation=validation,
             test=test,
             split_seed=split_seed,
@@ -92,15 +102,20 @@ class Regression(Supervised):
         """Mean squared error of the batch, of scaled targets."""
         return mean_squared_error(outputs, targets)
 
-    def score(
-        self, hp: Hyperparameters, variables: Any, x: jax.Array, y: jax.Array
-    ) -> dict[str, jax.Array]:
-        """All metrics; rmse and mae of a single target in its own units."""
-        scores = super().score(hp, variables, x, y)
-        if self.info.num_outputs == 1:
-            unit = float(self.target_scaler.scale[0])
-            scores["rmse"] = scores["rmse"] * unit
-            scores["mae"] = scores["mae"] * unit
+    def measure(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """All recorded metrics of scaled outputs and targets, in their own units."""
+        # Several targets have no unit in common.
+        one = self.info.num_outputs == 1
+        unit = float(self.target_scaler.scale[0]) if one else 1.0
+        scores = {}
+        for name, metric in self.recorded.items():
+            if metric is REGRESSION["loss"]:
+                scores[name] = metric(outputs, targets)
+            elif metric.degree is None:
+                unscaled = map(self.target_scaler.inverse, (outputs, targets))
+                scores[name] = metric(*unscaled)
+            else:
+                scores[name] = metric(outputs, targets) * unit**metric.degree
         return scores
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -19,10 +19,16 @@ from evotune._errors import HyperparameterError
 from evotune.augmentation import BINDINGS as AUGMENTATION_BINDINGS
 from evotune.augmentation import augment, check_augmentation, partners
 from evotune.datasets import Dataset, Splits, split
+from evotune.metrics import Metric
 from evotune.models import Info, Network, as_model
 from evotune.tasks._averaging import Average
 from evotune.tasks._hyperparameters import Hyperparameters
-from evotune.tasks._metrics import Metric, find_metric
+from evotune.tasks._metrics import (
+    Monitored,
+    check_traceable,
+    objective_metric,
+    recorded_metrics,
+)
 from evotune.tasks._optimizer import BINDINGS as OPTIMIZER_BINDINGS
 from evotune.tasks._optimizer import check_optimizer, is_kernel, make_optimizer
 from evotune.tasks._preprocessing import Scaler, forward_in_chunks
@@ -30,6 +36,8 @@ from evotune.tasks._task import FittedModel, Task
 
 DEFAULT_BATCH_SIZE = 64
 DEFAULT_EPOCHS = 20
+TRAIN_METRIC_ROWS = 10_000
+"""Most training examples that `train_metrics=True` scores after an epoch."""
 
 
 @jax.tree_util.register_dataclass
@@ -57,9 +65,18 @@ class Supervised(Task):
     """A network, a loss, splits made once, and scores of the validation split.
 
     Subclasses give the loss of a batch and the metrics of a split.
+
+    Attributes:
+        metrics: All metrics that have a name in this kind of task.
+        always: Names of those that are recorded in any case, "loss" among them, which
+            shows every NaN; None for all.
+        recorded: The metrics that are recorded, by name: those, the objective and the
+            monitored ones.
+        train_rows: Training examples that are scored after an epoch; 0 for none.
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = {}
+    always: ClassVar[tuple[str, ...] | None] = None
     epochs = DEFAULT_EPOCHS
     bindings: ClassVar[Mapping[str, Binding]] = {
         **OPTIMIZER_BINDINGS,
@@ -78,19 +95,23 @@ class Supervised(Task):
         dataset: Dataset,
         *,
         model: Any,
-        metric: str,
+        metric: str | Metric,
         validation: float,
         test: float,
         split_seed: int,
         standardize: bool,
         num_outputs: int,
+        monitor: Iterable[Monitored] = (),
+        train_metrics: bool | int = False,
     ):
         """See the subclasses, whose arguments these are."""
         self.dataset = dataset
         self.model = as_model(model)
-        self.objective = find_metric(metric, self.metrics)
-        self.metric = f"val_{self.objective}"
-        self.direction = self.metrics[self.objective].direction
+        always = self.metrics if self.always is None else self.always
+        objective = objective_metric(metric, self.metrics)
+        self.recorded = recorded_metrics(objective, monitor, always, self.metrics)
+        self.metric = f"val_{objective.name}"
+        self.direction = objective.direction
         self.splits: Splits = split(
             dataset, validation=validation, test=test, seed=split_seed
         )
@@ -98,6 +119,15 @@ class Supervised(Task):
             input_shape=tuple(dataset.x.shape[1:]), num_outputs=num_outputs
         )
         self.scaler = Scaler.fit(self.splits.train.x) if standardize else None
+        self.train_rows = _train_rows(train_metrics, len(self.splits.train))
+        self._check_metrics([m for n, m in self.recorded.items() if n not in always])
+
+    def _check_metrics(self, metrics: Iterable[Metric]) -> None:
+        rows, columns = len(self.splits.validation), self.info.num_outputs
+        outputs = jax.ShapeDtypeStruct((rows, columns), np.float32)
+        labels = jax.ShapeDtypeStruct((rows,), np.int32)
+        classes = self.dataset.n_classes is not None
+        check_traceable(metrics, outputs, labels if classes else outputs)
 
     @abc.abstractmethod
     def loss(
@@ -133,7 +163,10 @@ class Supervised(Task):
         """The loss and the metrics; None for a user's own model, which is tried out."""
         if not self.model.bindings:
             return None
-        return ("train_loss", *(f"val_{name}" for name in self.metrics))
+        names = [f"val_{name}" for name in self.recorded]
+        if self.train_rows:
+            names += [f"train_{name}" for name in self.recorded if name != "loss"]
+        return ("train_loss", *names)
 
     def declared(self) -> Mapping[str, Binding]:
         """Bindings of training and of the model."""
@@ -205,22 +238,38 @@ class Supervised(Task):
     def evaluate(
         self, hp: Hyperparameters, state: TrainState, data: Mapping[str, jax.Array]
     ) -> dict[str, jax.Array]:
-        """All metrics on the validation split, under names such as "val_accuracy"."""
+        """All recorded metrics on the validation split, as "val_accuracy" and the like.
+
+        Where asked for, those of the training split, as "train_accuracy"; "train_loss"
+        stays what the steps of the epoch had.
+        """
         scores = self.score(
             hp, state.evaluated, data["validation_x"], data["validation_y"]
         )
-        return {f"val_{name}": value for name, value in scores.items()}
+        found = {f"val_{name}": value for name, value in scores.items()}
+        if self.train_rows:
+            # The training split is in a random order, so its first rows are a sample.
+            x, y = (data[name][: self.train_rows] for name in ("train_x", "train_y"))
+            scores = self.score(hp, state.variables, x, y)
+            scores.pop("loss", None)
+            found |= {f"train_{name}": value for name, value in scores.items()}
+        return found
 
     def score(
         self, hp: Hyperparameters, variables: Any, x: jax.Array, y: jax.Array
     ) -> dict[str, jax.Array]:
-        """All metrics of the task for preprocessed ``x`` and targets ``y``."""
+        """All recorded metrics for preprocessed ``x`` and targets ``y``."""
         network = self.network(hp)
         outputs = forward_in_chunks(
             lambda rows: network.apply(variables, rows, train=False, key=None)[0], x
         )
-        outputs = self._checked(outputs, x.shape[0])
-        return {name: m.function(outputs, y) for name, m in self.metrics.items()}
+        return self.measure(self._checked(outputs, x.shape[0]), y)
+
+    def measure(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """All recorded metrics of a split's outputs and targets, by name."""
+        return {
+            name: metric(outputs, targets) for name, metric in self.recorded.items()
+        }
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Task.check`."""
@@ -292,7 +341,8 @@ class Supervised(Task):
         one = self.model.multiply_adds(sizes, self.info)
         if one is None:
             return None
-        return one * (3 * len(self.splits.train) + len(self.splits.validation))
+        scored = len(self.splits.validation) + self.train_rows
+        return one * (3 * len(self.splits.train) + scored)
 
     def steps(self, sizes: Mapping[str, Any]) -> int:
         """See `Task.steps`."""
@@ -319,7 +369,7 @@ class Supervised(Task):
         return raw
 
     def test(self, hp: Mapping[str, Any], state: TrainState) -> dict[str, jax.Array]:
-        """All metrics on the test split, under names such as "test_accuracy"."""
+        """All recorded metrics on the test split, as "test_accuracy" and the like."""
         part = self.splits.test
         if not len(part):
             return {}
@@ -328,6 +378,18 @@ class Supervised(Task):
         x, y = self.preprocess(part.x), self.targets(part.y)
         scores = self.score(plain, variables, jnp.asarray(x), jnp.asarray(y))
         return {f"test_{name}": value for name, value in scores.items()}
+
+
+def _train_rows(train_metrics: bool | int, rows: int) -> int:
+    """Rows of the training split that are scored after an epoch."""
+    if isinstance(train_metrics, bool):
+        return min(rows, TRAIN_METRIC_ROWS) if train_metrics else 0
+    if not isinstance(train_metrics, int) or train_metrics < 1:
+        raise HyperparameterError(
+            "train_metrics must be True, False or a number of examples of at least 1, "
+            f"but got {train_metrics!r}. Use `train_metrics=True`."
+        )
+    return min(rows, train_metrics)
 
 
 def _penalty(hp: Hyperparameters, params: Any) -> jax.Array | float:
