@@ -93,7 +93,8 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
     """
-    return jax.nn.logsumexp(logits, axis=-1) - _of_label(logits, labels)
+    picked = _of_label(logits, labels)
+    return jax.nn.logsumexp(logits, axis=-1) - picked
 
 
 def perplexity(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -68,12 +68,12 @@ class Metric:
         object.__setattr__(self, "name", name)
 
     def __call__(self, outputs: jax.Array, targets: jax.Array) -> jax.Array:
-        """f32[]: the score of ``outputs`` against ``targets``.
+        """f32[]: the score of ``outputs``, as float32, against ``targets``.
 
         Raises:
             HyperparameterError: If the function returns more than a scalar.
         """
-        score = jnp.asarray(self.function(outputs, targets))
+        score = jnp.asarray(self.function(outputs.astype(jnp.float32), targets))
         if score.shape:
             raise HyperparameterError(
                 f"A metric must return a scalar, but {self.name!r} returns shape "

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -159,6 +159,7 @@ def members(draw):
     return logits.astype(np.float32), labels.astype(np.int32)
 
 
+@settings(max_examples=30)
 @given(members())
 def test_classification_is_that_of_scikit_learn(sample):
     logits, labels = sample
@@ -177,10 +178,10 @@ def test_roc_auc_is_that_of_scikit_learn_for_several_classes_at_once():
     labels = rng.integers(0, 4, 200).astype(np.int32)
     p = probabilities(logits)
     expected = sk.roc_auc_score(labels, p, multi_class="ovr", average="macro")
-    found = metrics.roc_auc(jnp.asarray(logits), jnp.asarray(labels))
+    found = jax.jit(metrics.roc_auc)(logits, labels)
     np.testing.assert_allclose(found, expected, **CLOSE)
     expected = sk.average_precision_score(labels, p)
-    found = metrics.average_precision(jnp.asarray(logits), jnp.asarray(labels))
+    found = jax.jit(metrics.average_precision)(logits, labels)
     np.testing.assert_allclose(found, expected, **CLOSE)
 
 
@@ -188,7 +189,7 @@ def test_the_confusion_matrix_is_that_of_scikit_learn():
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(100, 5)).astype(np.float32)
     labels = rng.integers(0, 4, 100).astype(np.int32)
-    found = metrics.confusion_matrix(jnp.asarray(logits), jnp.asarray(labels))
+    found = jax.jit(metrics.confusion_matrix)(logits, labels)
     expected = sk.confusion_matrix(labels, predictions(logits), labels=range(5))
     assert found.dtype == jnp.int32
     np.testing.assert_array_equal(found, expected)
@@ -202,15 +203,34 @@ def test_agreement_is_exact_where_nearly_all_is_of_one_class():
     guesses[:3] = [1, 0, 1]
     logits = np.eye(3, dtype=np.float32)[guesses]
     for name in ("matthews", "cohen_kappa", "quadratic_kappa"):
-        found = metrics.CLASSIFICATION[name](jnp.asarray(logits), jnp.asarray(labels))
+        found = jax.jit(metrics.CLASSIFICATION[name].__call__)(logits, labels)
         np.testing.assert_allclose(found, REFERENCE[name](logits, labels), **CLOSE)
 
 
 def test_ranking_sees_beyond_probabilities_that_round_to_one():
     logits = jnp.asarray([[0.0, 40.0], [0.0, 50.0], [0.0, 60.0], [0.0, 45.0]])
     labels = jnp.asarray([0, 1, 1, 0])
-    assert metrics.roc_auc(logits, labels) == 1.0
-    assert metrics.roc_auc(jnp.pad(logits, ((0, 0), (0, 1))), labels) == 1.0
+    roc_auc = jax.jit(metrics.roc_auc)
+    assert roc_auc(logits, labels) == 1.0
+    assert roc_auc(jnp.pad(logits, ((0, 0), (0, 1))), labels) == 1.0
+
+
+@pytest.mark.parametrize("name", metrics.CLASSIFICATION)
+def test_numbers_are_finite_wherever_outputs_are(name):
+    metric = jax.jit(metrics.CLASSIFICATION[name].__call__)
+    labels = np.zeros(5, np.int32)  # all of one class
+    for logits in (np.zeros((5, 2)), np.full((5, 2), 1e4), np.eye(5, 2) * 1e30):
+        for sign in (1, -1):
+            logits = np.asarray(sign * logits, np.float32)
+            assert np.isfinite(metric(logits, labels)), logits
+
+
+def test_outputs_of_low_precision_are_scored_as_float32():
+    logits = jnp.asarray([[0.0, 1.0], [1.0, 0.0], [0.25, 0.5]], jnp.bfloat16)
+    labels = jnp.asarray([1, 0, 0])
+    for name in ("loss", "roc_auc", "expected_calibration_error"):
+        metric = metrics.CLASSIFICATION[name]
+        assert metric(logits, labels) == metric(logits.astype(jnp.float32), labels)
 
 
 def test_many_examples_lose_no_digits():
@@ -222,7 +242,7 @@ def test_many_examples_lose_no_digits():
         ("roc_auc", sk.roc_auc_score(labels, scores)),
         ("average_precision", sk.average_precision_score(labels, scores)),
     ):
-        found = metrics.CLASSIFICATION[name](jnp.asarray(logits), jnp.asarray(labels))
+        found = jax.jit(metrics.CLASSIFICATION[name].__call__)(logits, labels)
         np.testing.assert_allclose(found, expected, **CLOSE)
 
 
@@ -333,6 +353,7 @@ def multilabel():
     )
 
 
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     share=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
