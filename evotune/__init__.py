@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         study,
         tasks,
         testing,
+        training,
     )
     from evotune._default_space import autotune, default_space
     from evotune._errors import (
@@ -118,6 +119,7 @@ __all__ = [
     "study",
     "tasks",
     "testing",
+    "training",
     "tune",
 ]
 

@@ -44,7 +44,7 @@ class Binder:
                 objective is not among what the task records.
             Exception: What the task itself raises for plain values.
         """
-        everything = {*self._space.names, *self._space.constants}
+        everything = self._everything()
         unread = {name for name in everything if not self._is_declared(name)}
         if not unread and self._task.records is not None:
             return tuple(sorted(self._task.records))
@@ -139,7 +139,27 @@ class Binder:
         options = choices(self._space.dimensions[name])
         if binding is Binding.TRACED and not numeric(options):
             return Binding.STATIC
+        if binding is Binding.MASKED and self._splits(name, options):
+            return Binding.STATIC
         return binding
+
+    def _splits(self, parent: str, options: Sequence[Any]) -> bool:
+        """Whether members would read what is inactive under their choice ``parent``."""
+        last = {name: name.rpartition(".")[2] for name in self._everything()}
+        return any(
+            option not in allowed
+            and not self._task.ignores(
+                last[name], last[parent], option, {*last.values()}
+            )
+            for name in self._space.names
+            for allowed in [(self._space.dimensions[name].when or {}).get(parent)]
+            if allowed is not None
+            for option in options
+        )
+
+    def _everything(self) -> set[str]:
+        """All names of the space, of constants too."""
+        return {*self._space.names, *self._space.constants}
 
     def _probe_alone(self, name: str) -> Binding:
         """The cheapest binding under which the task traces; other values are plain."""

@@ -8,10 +8,10 @@ from evotune.tasks._hyperparameters import (
     whole_name,
 )
 from evotune.tasks._multilabel import MultiLabelClassification
-from evotune.tasks._optimizer import OPTIMIZERS, make_optimizer
 from evotune.tasks._regression import Regression
 from evotune.tasks._supervised import Supervised, TrainState
 from evotune.tasks._task import FittedModel, Task
+from evotune.training import OPTIMIZERS, make_optimizer
 
 __all__ = [
     "OPTIMIZERS",

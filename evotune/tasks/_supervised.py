@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from evotune import nn
+from evotune import nn, training
 from evotune._contracts import Binding
 from evotune._errors import HyperparameterError
 from evotune.augmentation import BINDINGS as AUGMENTATION_BINDINGS
@@ -29,8 +29,6 @@ from evotune.tasks._metrics import (
     objective_metric,
     recorded_metrics,
 )
-from evotune.tasks._optimizer import BINDINGS as OPTIMIZER_BINDINGS
-from evotune.tasks._optimizer import check_optimizer, is_kernel, make_optimizer
 from evotune.tasks._preprocessing import Scaler, forward_in_chunks
 from evotune.tasks._task import FittedModel, Task
 
@@ -49,11 +47,13 @@ class TrainState:
         variables: {"params": ..., further collections} of the network.
         optimizer: State of the optax optimiser.
         average: Moving average of the variables; None where the space has no `ema`.
+        step: i32[] steps made so far; None where no rate changes over training.
     """
 
     variables: Any
     optimizer: Any
     average: Average | None = None
+    step: jax.Array | None = None
 
     @property
     def evaluated(self) -> Any:
@@ -79,7 +79,7 @@ class Supervised(Task):
     always: ClassVar[tuple[str, ...] | None] = None
     epochs = DEFAULT_EPOCHS
     bindings: ClassVar[Mapping[str, Binding]] = {
-        **OPTIMIZER_BINDINGS,
+        **training.BINDINGS,
         **AUGMENTATION_BINDINGS,
         "l1": Binding.TRACED,
         "l2": Binding.TRACED,
@@ -191,8 +191,9 @@ class Supervised(Task):
         variables = self.network(hp).init(key)
         return TrainState(
             variables=variables,
-            optimizer=make_optimizer(hp).init(variables["params"]),
+            optimizer=training.make_optimizer(hp).init(variables["params"]),
             average=Average.start(variables) if "ema" in hp else None,
+            step=jnp.zeros((), jnp.int32) if training.is_scheduled(hp) else None,
         )
 
     def step(
@@ -206,7 +207,8 @@ class Supervised(Task):
         """One step of the optimiser on the rows ``batch`` of the training split."""
         x, y = data["train_x"][batch], data["train_y"][batch]
         x, weight = augment(key, x, hp)
-        network, optimizer = self.network(hp), make_optimizer(hp)
+        now = training.at_step(hp, state.step, self._own_steps(hp))
+        network, optimizer = self.network(hp), training.make_optimizer(now)
 
         def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             variables = {**state.variables, "params": params}
@@ -216,7 +218,7 @@ class Supervised(Task):
             if weight is not None:  # of mixup
                 other = self.loss(hp, outputs, partners(y))
                 loss = weight * loss + (1.0 - weight) * other
-            return loss + _penalty(hp, params), (loss, variables)
+            return loss + _penalty(now, params), (loss, variables)
 
         params = state.variables["params"]
         gradients, (loss, variables) = jax.grad(objective, has_aux=True)(params)
@@ -227,9 +229,17 @@ class Supervised(Task):
         if average is not None:
             average = average.including(variables, hp["ema"])
         new = TrainState(
-            variables=variables, optimizer=optimizer_state, average=average
+            variables=variables,
+            optimizer=optimizer_state,
+            average=average,
+            step=None if state.step is None else state.step + 1,
         )
         return new, {"train_loss": loss}
+
+    def _own_steps(self, hp: Mapping[str, Any]) -> Any:
+        """Steps of a member's whole training, which schedules are laid out over."""
+        size = hp.get("batch_size", DEFAULT_BATCH_SIZE)
+        return hp.get("epochs", self.epochs) * (len(self.splits.train) // size)
 
     def is_sound(self, state: TrainState) -> bool:
         """True: the validation loss reads every weight, and so shows every NaN."""
@@ -273,7 +283,7 @@ class Supervised(Task):
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Task.check`."""
-        problems = check_optimizer(values) + self.model.check(
+        problems = training.check_training(values) + self.model.check(
             {k: v for k, v in values.items() if k in self.model.bindings}
         )
         problems += check_augmentation(values, self.info.input_shape)
@@ -320,6 +330,12 @@ class Supervised(Task):
             if not 0 <= value < 1
         ]
         return problems
+
+    def ignores(
+        self, name: str, parent: str, option: Any, names: Collection[str]
+    ) -> bool:
+        """See `Task.ignores`."""
+        return training.ignores(name, parent, option, names)
 
     def _checked(self, outputs: jax.Array, rows: int) -> jax.Array:
         """``outputs``, if their shape is [rows, num_outputs]; seen while tracing."""
@@ -392,17 +408,13 @@ def _train_rows(train_metrics: bool | int, rows: int) -> int:
     return min(rows, train_metrics)
 
 
-def _penalty(hp: Hyperparameters, params: Any) -> jax.Array | float:
+def _penalty(hp: Mapping[str, Any], params: Any) -> jax.Array | float:
     """l1 * sum |w| + l2 * sum w^2 over the kernels."""
     if "l1" not in hp and "l2" not in hp:
         return 0.0
-    kernels = [
-        leaf
-        for leaf, chosen in zip(
-            jax.tree.leaves(params), jax.tree.leaves(is_kernel(params)), strict=True
-        )
-        if chosen
-    ]
+    chosen = jax.tree.leaves(training.is_kernel(params))
+    leaves = zip(jax.tree.leaves(params), chosen, strict=True)
+    kernels = [leaf for leaf, is_chosen in leaves if is_chosen]
     total: jax.Array | float = 0.0
     if "l1" in hp:
         total += hp["l1"] * sum(nn.absolute_sum(w) for w in kernels)

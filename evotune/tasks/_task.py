@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -147,6 +147,23 @@ class Task(abc.ABC):
             One sentence or two for each problem: the rule, the value, the fix.
         """
         return []
+
+    def ignores(
+        self, name: str, parent: str, option: Any, names: Collection[str]
+    ) -> bool:
+        """Whether a member with ``option`` of ``parent`` never reads ``name``.
+
+        Members of one program differ in a masked choice, and those in which ``name`` is
+        inactive still carry some value of it. Where one of them would read it, the
+        choice is compiled in instead.
+
+        Args:
+            name: A hyperparameter that is active under other options only.
+            parent: The masked choice that it depends on.
+            option: An option under which it is inactive.
+            names: All hyperparameters of the space.
+        """
+        return True
 
     def multiply_adds(self, sizes: Mapping[str, Any]) -> float | None:
         """Multiply-adds of an epoch's forward passes; None where unknown.

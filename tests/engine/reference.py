@@ -61,8 +61,11 @@ def plain_optimizer(p: dict) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(p["gradient_clip"]), tx)
 
 
-def plain_training(module, variables, data, p: dict, *, seed: int) -> dict:
+def plain_training(module, variables, data, p: dict, *, seed: int, tx=None) -> dict:
     """Trains ``module`` from ``variables`` one step at a time.
+
+    Args:
+        tx: optax optimiser; None makes `plain_optimizer` of ``p``.
 
     Returns:
         train_loss of every step, val_loss and val_accuracy of every epoch, params.
@@ -70,7 +73,7 @@ def plain_training(module, variables, data, p: dict, *, seed: int) -> dict:
     train_x, train_y = jnp.asarray(data["train_x"]), jnp.asarray(data["train_y"])
     val_x, val_y = jnp.asarray(data["validation_x"]), jnp.asarray(data["validation_y"])
     classes = int(train_y.max()) + 1
-    tx = plain_optimizer(p)
+    tx = plain_optimizer(p) if tx is None else tx
     params, opt_state = variables["params"], tx.init(variables["params"])
 
     def loss_of(params, x, y):
