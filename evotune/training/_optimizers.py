@@ -79,11 +79,11 @@ def make_optimizer(hp: Mapping[str, Any]) -> optax.GradientTransformation:
     """
     name = hp.get("optimizer", "adam")
     if isinstance(name, nn.Choice):
-        options = [keep_dtypes(_optimizer(option, hp)) for option in name.options]
-        optimizer = selected(name, options)
+        options = [optax.chain(*_parts(option, hp)) for option in name.options]
+        parts = [selected(name, [keep_dtypes(option) for option in options])]
     else:
-        optimizer = _optimizer(name, hp)
-    return keep_dtypes(optax.chain(*clipping(hp), optimizer))
+        parts = _parts(name, hp)
+    return keep_dtypes(optax.chain(*clipping(hp), *parts))
 
 
 def is_kernel(params: Any) -> Any:
@@ -91,7 +91,8 @@ def is_kernel(params: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.ndim(leaf) >= 2, params)
 
 
-def _optimizer(name: str, hp: Mapping[str, Any]) -> optax.GradientTransformation:
+def _parts(name: str, hp: Mapping[str, Any]) -> list[optax.GradientTransformation]:
+    """What makes an update of a gradient, in order."""
     find(name, _NEEDED, "optimizer")
     rate = learning_rate(hp)
     decay = hp.get("weight_decay", _DEFAULT_WEIGHT_DECAY.get(name))
@@ -100,13 +101,13 @@ def _optimizer(name: str, hp: Mapping[str, Any]) -> optax.GradientTransformation
         steps = [_direction(name, hp), optax.scale_by_learning_rate(rate), _trace(hp)]
         if decay is not None:
             steps.append(optax.add_decayed_weights(-rate * decay, mask=is_kernel))
-        return optax.chain(*steps)
+        return steps
     parts = [_direction(name, hp)]
     if decay is not None:
         parts.append(optax.add_decayed_weights(decay, mask=is_kernel))
     if name == "lamb":
         parts.append(optax.scale_by_trust_ratio())
-    return optax.chain(*parts, optax.scale_by_learning_rate(rate))
+    return [*parts, optax.scale_by_learning_rate(rate)]
 
 
 def _direction(name: str, hp: Mapping[str, Any]) -> optax.GradientTransformation:
