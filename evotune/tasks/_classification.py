@@ -22,11 +22,11 @@ from evotune.tasks._supervised import Supervised
 class Classification(Supervised):
     """Trains a network to tell classes apart, by cross-entropy.
 
-    Hyperparameters known by name: optimizer, learning_rate, momentum, nesterov, b1, b2,
-    weight_decay, gradient_clip, l1, l2, label_smoothing, batch_size, epochs, ema,
-    patience, min_delta; flip, shift, rotation, scale, brightness, cutout, input_noise,
-    mixup, augmentation_probability; and those of the model; a user's own model adds any
-    name that it reads.
+    Hyperparameters known by name: those of `evotune.training` (optimizer, learning_rate,
+    schedule, warmup, weight_decay, gradient_clip and more), those of
+    `evotune.augmentation` (flip, shift, mixup and more), l1, l2, label_smoothing,
+    batch_size, epochs, ema, patience, min_delta, and those of the model; a user's own
+    model adds any name that it reads. ``docs/api.md`` lists all of them.
 
     Args:
         dataset: Examples and labels.
