@@ -22,8 +22,8 @@ from evotune.tasks._supervised import Supervised
 class Classification(Supervised):
     """Trains a network to tell classes apart, by cross-entropy.
 
-    Hyperparameters known by name: those of `evotune.training` (optimizer, learning_rate,
-    schedule, warmup, weight_decay, gradient_clip and more), those of
+    Hyperparameters known by name: those of `evotune.training` (optimizer,
+    learning_rate, schedule, warmup, weight_decay, gradient_clip and more), those of
     `evotune.augmentation` (flip, shift, mixup and more), l1, l2, label_smoothing,
     batch_size, epochs, ema, patience, min_delta, and those of the model; a user's own
     model adds any name that it reads. ``docs/api.md`` lists all of them.
