@@ -132,14 +132,16 @@ def test_some_diverged_members_do_not_stop_the_search(task):
     assert result.best_value > 0.5
 
 
-def test_conditions_of_a_static_parent(task):
+@pytest.mark.parametrize("static", [(), ("optimizer",)], ids=["masked", "static"])
+def test_conditions_of_a_categorical_parent(task, static):
     searched = et.Space(
         optimizer=et.Categorical(["sgd", "adam"]),
         momentum=et.Float(0.0, 0.9, when={"optimizer": "sgd"}),
         learning_rate=et.Float(1e-3, 1e-1, log=True),
         epochs=2,
     )
-    result = evolve(task, searched, generations=2)
+    result = evolve(task, searched, generations=2, static=static)
+    assert len(result.plan.programs) == 1 + len(static)
     for trial in result.trials:
         assert ("momentum" in trial.params) == (trial.params["optimizer"] == "sgd")
 
