@@ -26,6 +26,7 @@ def scale(
         classification (scaling). Differs from the paper: the same factor for both axes.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> scale(jax.random.key(0), jnp.ones((2, 8, 8, 1)), 0.1).shape
         (2, 8, 8, 1)
     """
@@ -54,6 +55,7 @@ def scale_series(
         disease monitoring (scaling). Differs from the paper: uniform, not Gaussian.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> scale_series(jax.random.key(0), jnp.ones((2, 40)), 0.1).shape
         (2, 40)
     """

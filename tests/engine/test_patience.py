@@ -113,6 +113,15 @@ def test_nothing_runs_once_all_have_stopped():
     assert max(seen) <= 6.0
 
 
+def test_members_ask_no_other_device_whether_all_have_stopped():
+    engine = Engine(Scripted(), SPACE, rows=4)
+    assert engine.plan.devices == 2
+    text = engine._programs[0].lower(Scripted().data()).as_text()
+    assert "while" in text
+    for word in ("all_reduce", "all_gather", "all_to_all", "collective_permute"):
+        assert word not in text
+
+
 def test_patience_and_own_number_of_epochs_go_together():
     space = Space(turn=Float(0.0, 12.0), patience=3, epochs=Int(1, 12))
     configs = [
