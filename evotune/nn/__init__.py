@@ -7,14 +7,28 @@ from evotune.nn._activations import ACTIVATIONS, activation
 from evotune.nn._dense import Dense
 from evotune.nn._dropout import Dropout, dropout, unit_dropout
 from evotune.nn._initializers import lecun_normal, lecun_normals
+from evotune.nn._norms import (
+    NORMS,
+    BatchNorm,
+    LayerNorm,
+    Norm,
+    RMSNorm,
+    norm_kinds,
+    norm_scale,
+)
 from evotune.nn._penalties import absolute_sum
 from evotune.nn._traced import Choice, Size, active, capacity, select, unit_mask
 
 __all__ = [
     "ACTIVATIONS",
+    "NORMS",
+    "BatchNorm",
     "Choice",
     "Dense",
     "Dropout",
+    "LayerNorm",
+    "Norm",
+    "RMSNorm",
     "Size",
     "absolute_sum",
     "activation",
@@ -23,6 +37,8 @@ __all__ = [
     "dropout",
     "lecun_normal",
     "lecun_normals",
+    "norm_kinds",
+    "norm_scale",
     "select",
     "unit_dropout",
     "unit_mask",
