@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -109,10 +108,9 @@ class _Planner:
         allowed = max(1, MAX_PROGRAMS // max(1, len(combinations)))
         known = self._work(self._configs[0]) is not None
         options = [self._cuts_of(entry, allowed if known else 1) for entry in sizes]
-        for option in itertools.product(*options):
-            if math.prod(len(cut) for cut in option) <= allowed:
-                names = (entry.name for entry in sizes)
-                yield dict(zip(names, option, strict=True))
+        names = [entry.name for entry in sizes]
+        for option in _at_most(options, allowed):
+            yield dict(zip(names, option, strict=True))
 
     def _cuts_of(self, entry: Input, most: int) -> list[tuple[int, ...]]:
         largest = largest_size(self._space, entry)
@@ -208,6 +206,22 @@ class _Planner:
 
     def _epochs(self, config: Mapping[str, Any]) -> int:
         return int(config.get("epochs", self._task.epochs))
+
+
+def _at_most(
+    options: Sequence[Sequence[tuple[int, ...]]], most: int
+) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The product of ``options``, without those that make more than ``most`` boxes.
+
+    Cut short early: with many sizes the whole product has millions of entries.
+    """
+    if not options:
+        yield ()
+        return
+    for cut in options[0]:
+        if len(cut) <= most:
+            for rest in _at_most(options[1:], most // len(cut)):
+                yield (cut, *rest)
 
 
 def _static_combinations(

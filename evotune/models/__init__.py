@@ -1,11 +1,15 @@
 """Families of networks to tune, and adapters for users' own Flax modules."""
 
-from evotune.models._mlp import MLP, MLPModule
+from evotune.models._describe import DescribedLayer, Description, describe
+from evotune.models._mlp import MLP
+from evotune.models._mlp_module import MLPModule
 from evotune.models._network import Info, Model, Network, Variables
 from evotune.models._user import UserModel, as_model
 
 __all__ = [
     "MLP",
+    "DescribedLayer",
+    "Description",
     "Info",
     "MLPModule",
     "Model",
@@ -13,4 +17,5 @@ __all__ = [
     "UserModel",
     "Variables",
     "as_model",
+    "describe",
 ]

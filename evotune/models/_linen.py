@@ -83,6 +83,18 @@ class LinenNetwork:
             )
         return outputs, {**variables, **updated}
 
+    def intermediates(self, variables: Variables, x: jax.Array) -> Variables:
+        """What every submodule returns in evaluation, by its path."""
+        with self._intercepted():
+            _, seen = self._modules[False].apply(
+                variables,
+                x,
+                mutable=["intermediates"],
+                capture_intermediates=True,
+                **self._mode(train=False),
+            )
+        return dict(seen["intermediates"])
+
     def _intercepted(self) -> contextlib.AbstractContextManager[None]:
         """What the module runs under; intercepting calls makes tracing slower."""
         return _intercept_dropout(set())

@@ -1,189 +1,162 @@
-"""The multilayer perceptron, with width, depth and activation masked."""
+"""The multilayer perceptron, with width, depth, activation and norm masked."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from flax import linen
-
 from evotune import nn
 from evotune._contracts import Binding
-from evotune._errors import nearest
-from evotune.models._linen import LinenNetwork
+from evotune.models._checks import (
+    as_tuple,
+    option_problems,
+    rate_problems,
+    size_problems,
+)
+from evotune.models._mlp_module import (
+    MLPModule,
+    MLPNetwork,
+    Width,
+    width_at,
+)
 from evotune.models._network import Info, Variables
+from evotune.models._slicing import cut_like
 
+NAMED_LAYERS = 8
+"""Hidden layers whose widths have names of their own, `width_0` and on."""
 
-class MLPModule(linen.Module):
-    """``depth`` hidden layers of ``width`` units and one output layer.
-
-    With plain Python values it is an ordinary Flax module. `nn.Size` and `nn.Choice`
-    pad it: all layers up to the capacity of ``depth`` are computed, and those beyond
-    the active depth are passed by and hold zeros.
-
-    Attributes:
-        outputs: Number of outputs.
-        width: Units of each hidden layer, >= 1.
-        depth: Number of hidden layers, >= 1.
-        activation: Name of the activation after each hidden layer.
-        dropout: Rate of the dropout after each activation.
-    """
-
-    outputs: int
-    width: int | nn.Size = 64
-    depth: int | nn.Size = 2
-    activation: str | nn.Choice = "relu"
-    dropout: float | jax.Array = 0.0
-
-    @linen.compact
-    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Maps f32[B, ...] to f32[B, outputs]; examples are flattened first."""
-        x = x.reshape((x.shape[0], -1))
-        inputs: int | nn.Size = x.shape[-1]
-        for layer in range(nn.capacity(self.depth)):
-            width = width_of_layer(layer, self.width, self.depth)
-            hidden = nn.Dense(width, inputs=inputs, name=f"hidden_{layer}")(x)
-            hidden = nn.activation(self.activation, hidden)
-            hidden = nn.Dropout(self.dropout, name=f"dropout_{layer}")(
-                hidden, deterministic=not train
-            )
-            if layer > 0 and isinstance(self.depth, nn.Size):
-                hidden = jnp.where(layer < self.depth.active, hidden, x)
-            x, inputs = hidden, self.width
-        return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
-
-
-def width_of_layer(
-    layer: int, width: int | nn.Size, depth: int | nn.Size
-) -> int | nn.Size:
-    """The width of a hidden layer: none of its units are active beyond the depth."""
-    if layer == 0 or not isinstance(depth, nn.Size):
-        return width
-    active = jnp.asarray(nn.active(width), jnp.int32)
-    return nn.Size(
-        jnp.where(layer < depth.active, active, jnp.zeros_like(active)),
-        nn.capacity(width),
-    )
-
-
-class MLPNetwork(LinenNetwork):
-    """`MLPModule`, with the initial values of all layers drawn at once."""
-
-    module: MLPModule
-
-    def _intercepted(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()  # nn.Dropout takes traced rates itself
-
-    def init(self, key: jax.Array) -> Variables:
-        """See `Network.init`."""
-        module = self.module
-        inputs: int | nn.Size = math.prod(self.info.input_shape)
-        # The output comes first, so that its draws do not hang on how many layers are.
-        shapes: dict[str, tuple[int | nn.Size, int | nn.Size]] = {
-            "output": (module.width, module.outputs)
-        }
-        for layer in range(nn.capacity(module.depth)):
-            width = width_of_layer(layer, module.width, module.depth)
-            shapes[f"hidden_{layer}"] = (inputs, width)
-            inputs = module.width
-        kernels = nn.lecun_normals(key, list(shapes.values()), jnp.dtype(jnp.float32))
-        params = {
-            name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[1:], kernel.dtype)}
-            for name, kernel in zip(shapes, kernels, strict=True)
-        }
-        return {"params": params}
+_DEFAULT_DEPTH = 2
+_BINDINGS: Mapping[str, Binding] = {
+    "width": Binding.MASKED,
+    **{f"width_{layer}": Binding.MASKED for layer in range(NAMED_LAYERS)},
+    "depth": Binding.MASKED,
+    "activation": Binding.MASKED,
+    "norm": Binding.MASKED,
+    "residual": Binding.TRACED,
+    "dropout": Binding.TRACED,
+    "init_scale": Binding.TRACED,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class MLP:
     """A multilayer perceptron; the arguments are used where the space names none.
 
+    In a hidden layer the norm follows the weights, then come activation and dropout. A
+    space may also have ``width_0``, ``width_1`` and so on, the units of the first, the
+    second hidden layer; layers that it does not name have ``width``.
+
     Args:
-        width: Units of each hidden layer.
-        depth: Number of hidden layers.
+        width: Units of each hidden layer, or of one after the other as a tuple, the
+            last of which repeats.
+        depth: Number of hidden layers; None for as many as ``width`` lists, or 2.
         activation: One of `evotune.nn.ACTIVATIONS`.
         dropout: Rate of the dropout after each activation, in [0, 1).
+        norm: "none", "layer" or "batch".
+        residual: Whether a hidden layer adds its inputs to its outputs, from the second
+            one on and where they are as many.
+        init_scale: Factor on the initial kernels, which have variance 1 / inputs.
 
     Example:
         >>> import evotune as et
         >>> task = et.tasks.Classification(et.datasets.digits(), model=et.models.MLP())
+        >>> space = et.Space(
+        ...     depth=et.Int(1, 3),
+        ...     width_0=et.Int(16, 128, log=True),
+        ...     width_1=et.Int(16, 64, log=True),
+        ...     norm=et.Categorical(["none", "layer", "batch"]),
+        ...     residual=et.Bool(),
+        ... )
     """
 
-    width: int = 64
-    depth: int = 2
+    width: int | tuple[int, ...] = 64
+    depth: int | None = None
     activation: str = "relu"
     dropout: float = 0.0
+    norm: str = "none"
+    residual: bool = False
+    init_scale: float = 1.0
 
     @property
     def bindings(self) -> Mapping[str, Binding]:
-        """Sizes and the activation are masked, the dropout rate is traced."""
-        return {
-            "width": Binding.MASKED,
-            "depth": Binding.MASKED,
-            "activation": Binding.MASKED,
-            "dropout": Binding.TRACED,
-        }
+        """Sizes, activation and norm are masked; rates and switches are traced."""
+        return _BINDINGS
 
     def network(self, hp: Any, info: Info) -> MLPNetwork:
         """See `Model.network`."""
-        values = {
-            field.name: hp.get(field.name, getattr(self, field.name))
-            for field in dataclasses.fields(self)
-        }
-        return MLPNetwork(MLPModule(outputs=info.num_outputs, **values), info)
+        module = MLPModule(
+            outputs=info.num_outputs,
+            width=self._width(hp),
+            depth=self._depth(hp),
+            **{
+                name: hp.get(name, getattr(self, name))
+                for name in ("activation", "dropout", "norm", "residual")
+            },
+        )
+        init_scale = hp.get("init_scale", self.init_scale)
+        return MLPNetwork(module, info, init_scale=init_scale)
+
+    def _depth(self, hp: Mapping[str, Any]) -> Any:
+        default = _DEFAULT_DEPTH if self.depth is None else self.depth
+        if self.depth is None and isinstance(self.width, tuple):
+            default = len(self.width)
+        return hp.get("depth", default)
+
+    def _width(self, hp: Mapping[str, Any]) -> Width:
+        """The width of all layers, or a tuple of each one's where any has its own."""
+        width: Width = hp.get("width", self.width)
+        names = [f"width_{layer}" for layer in range(NAMED_LAYERS)]
+        if not any(name in hp for name in names):
+            return width
+        layers = nn.capacity(self._depth(hp))
+        return tuple(
+            hp.get(f"width_{layer}", width_at(width, layer)) for layer in range(layers)
+        )
 
     def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
         """Multiply-adds of one example's forward pass: the number of weights."""
-        width = sizes.get("width", self.width)
-        depth = sizes.get("depth", self.depth)
-        inputs = math.prod(info.input_shape)
-        return float(width * (inputs + (depth - 1) * width + info.num_outputs))
+        widths = self._plain_widths(sizes)
+        layers = [math.prod(info.input_shape), *widths, info.num_outputs]
+        return float(sum(a * b for a, b in itertools.pairwise(layers)))
+
+    def _plain_widths(self, hp: Mapping[str, Any]) -> list[int]:
+        """The width of each hidden layer, of plain values."""
+        width = self._width(hp)
+        return [nn.capacity(width_at(width, i)) for i in range(self._depth(hp))]
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
-        merged = {**dataclasses.asdict(self), **values}
+        merged = {**dataclasses.asdict(self), "depth": self._depth({}), **values}
+        sizes = [name for name in merged if name.rpartition("_")[0] == "width"]
         problems = [
-            f"{name} must be an integer of at least 1, but may be {value!r}. "
-            f"Use `{name}=Int(1, ...)`."
-            for name in ("width", "depth")
-            for value in _tuple(merged[name])
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1
+            *size_problems(merged, ("width", "depth", *sizes)),
+            *option_problems(merged, "activation", tuple(nn.ACTIVATIONS)),
+            *option_problems(merged, "norm", nn.NORMS),
+            *rate_problems(merged, "dropout"),
         ]
-        problems += [
-            f"activation must be one of {sorted(nn.ACTIVATIONS)}, but may be {value!r}."
-            f"{nearest(str(value), nn.ACTIVATIONS)}"
-            for value in _tuple(merged["activation"])
-            if value not in nn.ACTIVATIONS
-        ]
-        problems += [
-            f"dropout must lie in [0, 1), but may be {value!r}. "
-            "Use `dropout=Float(0.0, 0.5)`."
-            for value in _tuple(merged["dropout"])
-            if not 0.0 <= value < 1.0
-        ]
+        for name, rule, fix, holds in (
+            ("residual", "be a bool", "Bool()", lambda v: isinstance(v, bool)),
+            ("init_scale", "be above 0", "Float(0.5, 2.0, log=True)", lambda v: v > 0),
+        ):
+            problems += [
+                f"{name} must {rule}, but may be {value!r}. Use `{name}={fix}`."
+                for value in as_tuple(merged[name])
+                if not holds(value)
+            ]
+        if not problems:
+            deepest = max(as_tuple(merged["depth"]))
+            problems += [
+                f"{name} is the width of a hidden layer that never is: depth is at "
+                f"most {deepest}, and the first layer is width_0. Leave {name} out, "
+                f"or use `depth=Int(1, {int(name.rpartition('_')[2]) + 1})`."
+                for name in sizes
+                if int(name.rpartition("_")[2]) >= deepest
+            ]
         return problems
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
-        """Cuts padded ``variables`` to the width and depth in ``hp``."""
-        width, depth = hp.get("width", self.width), hp.get("depth", self.depth)
-        padded = variables["params"]
-        params = {}
-        for layer in range(depth):
-            dense = padded[f"hidden_{layer}"]
-            kernel = dense["kernel"] if layer == 0 else dense["kernel"][:width]
-            params[f"hidden_{layer}"] = {
-                "kernel": kernel[:, :width],
-                "bias": dense["bias"][:width],
-            }
-        output = padded["output"]
-        params["output"] = {"kernel": output["kernel"][:width], "bias": output["bias"]}
-        return {**variables, "params": params}
-
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
+        """Cuts padded ``variables`` to the width, depth and norm in ``hp``."""
+        return cut_like(self.network(hp, info), variables)

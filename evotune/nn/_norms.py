@@ -16,7 +16,7 @@ NORMS = ("none", "layer", "batch")
 
 _LAYER_EPSILON = 1e-6  # as in flax.linen
 _BATCH_EPSILON = 1e-5
-_BATCH_MOMENTUM = 0.99
+_BATCH_MOMENTUM = 0.9  # a short training, too, must fill the running statistics
 
 
 class LayerNorm(linen.Module):

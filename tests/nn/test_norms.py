@@ -14,7 +14,11 @@ ACTIVE, CAPACITY, ROWS = 5, 9, 6
 PAIRS = {
     "layer": (nn.LayerNorm, linen.LayerNorm(), {}),
     "rms": (nn.RMSNorm, linen.RMSNorm(), {}),
-    "batch": (nn.BatchNorm, linen.BatchNorm(), {"use_running_average": False}),
+    "batch": (
+        nn.BatchNorm,
+        linen.BatchNorm(momentum=0.9),
+        {"use_running_average": False},
+    ),
 }
 
 

@@ -1,0 +1,203 @@
+"""The multilayer perceptron as a Flax module, and how its variables start."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen
+
+from evotune import nn
+from evotune.models._linen import LinenNetwork
+from evotune.models._network import Info, Variables
+
+Width = int | nn.Size | tuple[int | nn.Size, ...]
+"""Units of every hidden layer, or of one after the other; the last one repeats."""
+
+
+class MLPModule(linen.Module):
+    """``depth`` hidden layers of ``width`` units and one output layer.
+
+    With plain Python values it is an ordinary Flax module. `nn.Size` and `nn.Choice`
+    pad it: all layers up to the capacity of ``depth`` are computed, and those beyond
+    the active depth are passed by and hold zeros.
+
+    Attributes:
+        outputs: Number of outputs.
+        width: Units of each hidden layer, >= 1.
+        depth: Number of hidden layers, >= 1.
+        activation: Name of the activation after each hidden layer.
+        dropout: Rate of the dropout after each activation.
+        norm: Name of the norm before each activation.
+        residual: Whether a hidden layer adds its inputs to its outputs where they are
+            as many; the first one never does.
+    """
+
+    outputs: int
+    width: Width = 64
+    depth: int | nn.Size = 2
+    activation: str | nn.Choice = "relu"
+    dropout: float | jax.Array = 0.0
+    norm: str | nn.Choice = "none"
+    residual: bool | jax.Array = False
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Maps f32[B, ...] to f32[B, outputs]; examples are flattened first."""
+        x = x.reshape((x.shape[0], -1))
+        inputs: int | nn.Size = x.shape[-1]
+        for index, layer in enumerate(hidden_layers(inputs, self.width, self.depth)):
+            hidden = nn.Dense(layer.width, inputs=layer.inputs, name=f"hidden_{index}")(
+                x
+            )
+            if nn.norm_kinds(self.norm) != ("none",):
+                hidden = nn.Norm(self.norm, layer.width, name=f"norm_{index}")(
+                    hidden, use_running_average=not train
+                )
+            hidden = nn.activation(self.activation, hidden)
+            hidden = nn.Dropout(self.dropout, name=f"dropout_{index}")(
+                hidden, deterministic=not train
+            )
+            if index > 0:
+                hidden = _with_residual(hidden, x, self.residual, layer.keeps_size)
+            hidden = _resized(hidden, nn.capacity(layer.outputs))
+            if index > 0 and isinstance(self.depth, nn.Size):
+                past = _resized(x, nn.capacity(layer.outputs))
+                hidden = jnp.where(index < self.depth.active, hidden, past)
+            x, inputs = hidden, layer.outputs
+        return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """The sizes around one hidden layer.
+
+    Attributes:
+        inputs: Units that it reads.
+        width: Its own units; none are active beyond the depth.
+        outputs: Units of what the next layer reads: its own, or those of the last
+            active layer before it.
+        keeps_size: Whether it has as many units as it reads.
+    """
+
+    inputs: int | nn.Size
+    width: int | nn.Size
+    outputs: int | nn.Size
+    keeps_size: bool | jax.Array
+
+
+def hidden_layers(
+    inputs: int | nn.Size, width: Width, depth: int | nn.Size
+) -> list[Layer]:
+    """The hidden layers up to the capacity of ``depth``, in their order."""
+    layers = []
+    for index in range(nn.capacity(depth)):
+        own = width_at(width, index)
+        used = outputs = own
+        if index > 0 and isinstance(depth, nn.Size):
+            runs = index < depth.active
+            used = nn.Size(
+                jnp.where(runs, _count(own), jnp.zeros_like(_count(own))),
+                nn.capacity(own),
+            )
+            if isinstance(width, tuple):
+                outputs = nn.Size(
+                    jnp.where(runs, _count(own), _count(inputs)),
+                    max(nn.capacity(own), nn.capacity(inputs)),
+                )
+        layers.append(Layer(inputs, used, outputs, _same_size(inputs, own)))
+        inputs = outputs
+    return layers
+
+
+def width_at(width: Width, index: int) -> int | nn.Size:
+    """The units of hidden layer ``index``, as far as it is in use."""
+    if isinstance(width, tuple):
+        return width[min(index, len(width) - 1)]
+    return width
+
+
+def _same_size(a: int | nn.Size, b: int | nn.Size) -> bool | jax.Array:
+    if a is b:
+        return True
+    if isinstance(a, int) and isinstance(b, int):
+        return a == b
+    return _count(a) == _count(b)
+
+
+def _count(size: int | nn.Size) -> jax.Array:
+    return jnp.asarray(nn.active(size), jnp.int32)
+
+
+def _with_residual(
+    hidden: jax.Array, x: jax.Array, residual: bool | jax.Array, same: bool | jax.Array
+) -> jax.Array:
+    """Adds x where ``residual`` holds and both have the ``same`` active size."""
+    if residual is False or same is False:
+        return hidden
+    added = hidden + _resized(x, hidden.shape[-1])
+    if residual is True and same is True:
+        return added
+    return jnp.where(jnp.logical_and(residual, same), added, hidden)
+
+
+def _resized(x: jax.Array, units: int) -> jax.Array:
+    """``x`` with its last axis cut or padded by zeros; unused units only."""
+    missing = units - x.shape[-1]
+    if missing <= 0:
+        return x[..., :units] if missing else x
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
+
+
+class MLPNetwork(LinenNetwork):
+    """`MLPModule`, with the initial values of all layers drawn at once."""
+
+    module: MLPModule
+
+    def __init__(
+        self, module: MLPModule, info: Info, *, init_scale: float | jax.Array = 1.0
+    ):
+        """Wraps ``module``, whose initial kernels are multiplied by ``init_scale``."""
+        super().__init__(module, info)
+        self._init_scale = init_scale
+
+    def _intercepted(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()  # nn.Dropout takes traced rates itself
+
+    def init(self, key: jax.Array) -> Variables:
+        """See `Network.init`."""
+        module, dtype = self.module, jnp.dtype(jnp.float32)
+        inputs = math.prod(self.info.input_shape)
+        layers = hidden_layers(inputs, module.width, module.depth)
+        # The output comes first, so that its draws do not hang on how many layers are.
+        shapes: dict[str, tuple[int | nn.Size, int | nn.Size]] = {
+            "output": (layers[-1].outputs, module.outputs)
+        }
+        for index, layer in enumerate(layers):
+            shapes[f"hidden_{index}"] = (layer.inputs, layer.width)
+        kernels = nn.lecun_normals(key, list(shapes.values()), dtype)
+        if not isinstance(self._init_scale, float) or self._init_scale != 1.0:
+            factor = jnp.asarray(self._init_scale, dtype)
+            kernels = [kernel * factor for kernel in kernels]
+        params: dict[str, Any] = {
+            name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[1:], kernel.dtype)}
+            for name, kernel in zip(shapes, kernels, strict=True)
+        }
+        statistics = {}
+        kinds = nn.norm_kinds(module.norm)
+        for index, layer in enumerate(layers if kinds != ("none",) else []):
+            zeros = jnp.zeros((nn.capacity(layer.width),), dtype)
+            params[f"norm_{index}"] = {
+                "scale": nn.norm_scale(layer.width, dtype, module.norm),
+                "bias": zeros,
+            }
+            if "batch" in kinds:
+                var = nn.norm_scale(layer.width, dtype)
+                statistics[f"norm_{index}"] = {"mean": zeros, "var": var}
+        if statistics:
+            return {"params": params, "batch_stats": statistics}
+        return {"params": params}
