@@ -1,5 +1,6 @@
 """Families of networks to tune, and adapters for users' own Flax modules."""
 
+from evotune.models._cnn import CNN, CNNModule
 from evotune.models._describe import DescribedLayer, Description, describe
 from evotune.models._mlp import MLP
 from evotune.models._mlp_module import MLPModule
@@ -7,7 +8,9 @@ from evotune.models._network import Info, Model, Network, Variables
 from evotune.models._user import UserModel, as_model
 
 __all__ = [
+    "CNN",
     "MLP",
+    "CNNModule",
     "DescribedLayer",
     "Description",
     "Info",

@@ -13,6 +13,7 @@ from flax import linen
 from evotune import nn
 from evotune._signatures import parameter_names
 from evotune.models._network import Info, Variables
+from evotune.models._pooling import fast_pooling
 
 _TRAIN_FLAGS = {
     "train": True,
@@ -28,7 +29,8 @@ class LinenNetwork:
 
     ``train``, ``training``, ``is_training`` or ``deterministic`` is found in the
     signature of its ``__call__``. A traced dropout rate works: calls of
-    `flax.linen.Dropout` are intercepted and computed with the same draws.
+    `flax.linen.Dropout` are intercepted and computed with the same draws. Convolutions
+    and pooling are computed in the form that is fast for a population.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class LinenNetwork:
         """Initial variables, exactly as ``module.init`` makes them from ``key``."""
         x = jnp.zeros((1, *self.info.input_shape), jnp.float32)
         seen: set[str] = set()
-        with _intercept_dropout(seen):
+        with _intercept(seen):
             variables = self._modules[False].init(key, x, **self._mode(train=False))
         if seen and not self._knows_mode:
             raise TypeError(
@@ -97,12 +99,12 @@ class LinenNetwork:
 
     def _intercepted(self) -> contextlib.AbstractContextManager[None]:
         """What the module runs under; intercepting calls makes tracing slower."""
-        return _intercept_dropout(set())
+        return _intercept(set())
 
 
 @contextlib.contextmanager
-def _intercept_dropout(seen: set[str]) -> Iterator[None]:
-    """Notes modules that depend on the mode; computes dropout of a traced rate."""
+def _intercept(seen: set[str]) -> Iterator[None]:
+    """Notes modules that depend on the mode; exchanges what computes some of them."""
 
     def interceptor(
         call: Callable[..., Any],
@@ -111,15 +113,34 @@ def _intercept_dropout(seen: set[str]) -> Iterator[None]:
         context: linen.module.InterceptorContext,
     ) -> Any:
         module = context.module
-        if context.method_name != "__call__" or not isinstance(module, _MODE_DEPENDENT):
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        if isinstance(module, linen.Conv):
+            with _fast_convolution(module):
+                return call(*args, **kwargs)
+        if not isinstance(module, _MODE_DEPENDENT):
             return call(*args, **kwargs)
         seen.add(type(module).__name__)
         if isinstance(module, linen.Dropout) and isinstance(module.rate, jax.Array):
             return _traced_dropout(module, *args, **kwargs)
         return call(*args, **kwargs)
 
-    with linen.intercept_methods(interceptor):
+    with linen.intercept_methods(interceptor), fast_pooling():
         yield
+
+
+@contextlib.contextmanager
+def _fast_convolution(module: linen.Conv) -> Iterator[None]:
+    """Gives ``module`` another function for its convolution, unless it has its own."""
+    if module.conv_general_dilated or module.conv_general_dilated_cls:
+        yield
+        return
+    # Flax freezes modules; this one is put back as it was.
+    object.__setattr__(module, "conv_general_dilated", nn.conv_general_dilated)
+    try:
+        yield
+    finally:
+        object.__setattr__(module, "conv_general_dilated", None)
 
 
 def _traced_dropout(

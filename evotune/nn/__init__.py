@@ -4,6 +4,9 @@ With plain Python values they are ordinary Flax linen layers.
 """
 
 from evotune.nn._activations import ACTIVATIONS, activation
+from evotune.nn._conv import Conv
+from evotune.nn._conv_general import conv_general_dilated
+from evotune.nn._conv_initializers import KernelShape, conv_normals, first_tap
 from evotune.nn._dense import Dense
 from evotune.nn._dropout import Dropout, dropout, unit_dropout
 from evotune.nn._initializers import lecun_normal, lecun_normals
@@ -17,15 +20,19 @@ from evotune.nn._norms import (
     norm_scale,
 )
 from evotune.nn._penalties import absolute_sum
+from evotune.nn._pool import POOLS, pool, reduce_windows
 from evotune.nn._traced import Choice, Size, active, capacity, select, unit_mask
 
 __all__ = [
     "ACTIVATIONS",
     "NORMS",
+    "POOLS",
     "BatchNorm",
     "Choice",
+    "Conv",
     "Dense",
     "Dropout",
+    "KernelShape",
     "LayerNorm",
     "Norm",
     "RMSNorm",
@@ -34,11 +41,16 @@ __all__ = [
     "activation",
     "active",
     "capacity",
+    "conv_general_dilated",
+    "conv_normals",
     "dropout",
+    "first_tap",
     "lecun_normal",
     "lecun_normals",
     "norm_kinds",
     "norm_scale",
+    "pool",
+    "reduce_windows",
     "select",
     "unit_dropout",
     "unit_mask",
