@@ -140,9 +140,9 @@ def test_a_padded_network_trains_as_the_plain_flax_module(info, norm, true):
     ):
         np.testing.assert_allclose(got, wanted, rtol=2e-2, atol=2e-3)
     out, _ = network.apply(trained, x, train=False, key=None)
-    np.testing.assert_allclose(
-        out, plain.apply(cut, x, train=False), rtol=1e-4, atol=1e-5
-    )
+    with jax.numpy_dtype_promotion("standard"):  # Flax is not strict
+        wanted = plain.apply(cut, x, train=False)
+    np.testing.assert_allclose(out, wanted, rtol=1e-4, atol=1e-5)
     # What lies beyond the true size is still zero.
     inside = sum(jnp.sum(leaf != 0) for leaf in jax.tree.leaves(cut["params"]))
     everywhere = sum(jnp.sum(leaf != 0) for leaf in jax.tree.leaves(trained["params"]))
