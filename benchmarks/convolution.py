@@ -89,6 +89,8 @@ SIDES: dict[str, Callable[[argparse.Namespace], tuple[float, float]]] = {
 
 def engine(options: argparse.Namespace, model: Any) -> tuple[float, float]:
     """Compile seconds, and seconds of a member's step, of the engine."""
+    import jax.numpy as jnp
+
     import evotune as et
     from evotune._contracts import fresh
     from evotune.engine import Engine
@@ -111,7 +113,8 @@ def engine(options: argparse.Namespace, model: Any) -> tuple[float, float]:
     seconds = []
     for first in (0, options.members):
         start = time.perf_counter()
-        run.submit(fresh(points, np.arange(first, first + options.members)))
+        trials = jnp.arange(first, first + options.members)
+        run.submit(fresh(jnp.asarray(points), trials))
         while run.pending:
             run.collect()
         seconds.append(time.perf_counter() - start)

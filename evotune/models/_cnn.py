@@ -21,8 +21,8 @@ from evotune.models._checks import (
     rate_problems,
     size_problems,
 )
+from evotune.models._depth import width_of_layer
 from evotune.models._linen import LinenNetwork
-from evotune.models._mlp import width_of_layer
 from evotune.models._network import Info, Variables
 
 NORMS = ("none", "batch")

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
+from evotune.models._depth import width_of_layer
 from evotune.models._linen import LinenNetwork
 from evotune.models._network import Info, Variables
 
@@ -97,18 +98,12 @@ def hidden_layers(
     layers = []
     for index in range(nn.capacity(depth)):
         own = width_at(width, index)
-        used = outputs = own
-        if index > 0 and isinstance(depth, nn.Size):
-            runs = index < depth.active
-            used = nn.Size(
-                jnp.where(runs, _count(own), jnp.zeros_like(_count(own))),
-                nn.capacity(own),
+        used, outputs = width_of_layer(index, own, depth), own
+        if index > 0 and isinstance(depth, nn.Size) and isinstance(width, tuple):
+            outputs = nn.Size(
+                jnp.where(index < depth.active, _count(own), _count(inputs)),
+                max(nn.capacity(own), nn.capacity(inputs)),
             )
-            if isinstance(width, tuple):
-                outputs = nn.Size(
-                    jnp.where(runs, _count(own), _count(inputs)),
-                    max(nn.capacity(own), nn.capacity(inputs)),
-                )
         layers.append(Layer(inputs, used, outputs, _same_size(inputs, own)))
         inputs = outputs
     return layers
