@@ -22,6 +22,7 @@ from evotune.datasets import Dataset, Splits, split
 from evotune.metrics import Metric
 from evotune.models import Info, Network, as_model
 from evotune.tasks._averaging import Average
+from evotune.tasks._checks import check_lengths
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import (
     Monitored,
@@ -287,49 +288,7 @@ class Supervised(Task):
             {k: v for k, v in values.items() if k in self.model.bindings}
         )
         problems += check_augmentation(values, self.info.input_shape)
-        rows = len(self.splits.train)
-        for value in values.get("batch_size", ()):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                problems.append(
-                    "batch_size must be an integer of at least 1, but may be "
-                    f"{value!r}. Use `batch_size=Categorical([32, 64, 128])`."
-                )
-            elif value > rows:
-                problems.append(
-                    f"batch_size must not exceed the training split's {rows} examples, "
-                    f"but may be {value}. Use a batch_size of at most {rows}, or a "
-                    "smaller `validation` and `test` fraction."
-                )
-        for value in values.get("epochs", ()):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                problems.append(
-                    f"epochs must be an integer of at least 1, but may be {value!r}. "
-                    "Use `epochs=20` or `epochs=Int(5, 40)`."
-                )
-        for value in values.get("patience", ()):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                problems.append(
-                    "patience must be an integer of at least 1 epoch, but may be "
-                    f"{value!r}. Use `patience=5`; leave it out to train to the end."
-                )
-        if "min_delta" in values and "patience" not in values:
-            problems.append(
-                "min_delta is the improvement that `patience` waits for, but the space "
-                "has no patience. Add `patience=5`, or leave `min_delta` out."
-            )
-        for name in ("l1", "l2", "min_delta"):
-            problems += [
-                f"{name} must be at least 0, but may be {value!r}."
-                for value in values.get(name, ())
-                if not value >= 0
-            ]
-        problems += [
-            f"ema must lie in [0, 1), but may be {value!r}. "
-            "Use `ema=Float(0.9, 0.999)`; 0 takes the weights as they are."
-            for value in values.get("ema", ())
-            if not 0 <= value < 1
-        ]
-        return problems
+        return problems + check_lengths(values, rows=len(self.splits.train))
 
     def ignores(
         self, name: str, parent: str, option: Any, names: Collection[str]

@@ -1,0 +1,62 @@
+"""Problems with how long, on how much and how strictly a network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def check_lengths(values: Mapping[str, tuple[Any, ...]], *, rows: int) -> list[str]:
+    """Problems with batch_size, epochs, patience, min_delta, l1, l2 and ema.
+
+    Args:
+        values: Bounds, choices or the constant of each hyperparameter, as `Task.check`
+            takes them.
+        rows: Examples in the training split.
+    """
+    problems = [
+        "batch_size must be an integer of at least 1, but may be "
+        f"{value!r}. Use `batch_size=Categorical([32, 64, 128])`."
+        for value in values.get("batch_size", ())
+        if not _is_count(value)
+    ]
+    problems += [
+        f"batch_size must not exceed the training split's {rows} examples, "
+        f"but may be {value}. Use a batch_size of at most {rows}, or a "
+        "smaller `validation` and `test` fraction."
+        for value in values.get("batch_size", ())
+        if _is_count(value) and value > rows
+    ]
+    problems += [
+        f"epochs must be an integer of at least 1, but may be {value!r}. "
+        "Use `epochs=20` or `epochs=Int(5, 40)`."
+        for value in values.get("epochs", ())
+        if not _is_count(value)
+    ]
+    problems += [
+        "patience must be an integer of at least 1 epoch, but may be "
+        f"{value!r}. Use `patience=5`; leave it out to train to the end."
+        for value in values.get("patience", ())
+        if not _is_count(value)
+    ]
+    if "min_delta" in values and "patience" not in values:
+        problems.append(
+            "min_delta is the improvement that `patience` waits for, but the space "
+            "has no patience. Add `patience=5`, or leave `min_delta` out."
+        )
+    problems += [
+        f"{name} must be at least 0, but may be {value!r}."
+        for name in ("l1", "l2", "min_delta")
+        for value in values.get(name, ())
+        if not value >= 0
+    ]
+    return problems + [
+        f"ema must lie in [0, 1), but may be {value!r}. "
+        "Use `ema=Float(0.9, 0.999)`; 0 takes the weights as they are."
+        for value in values.get("ema", ())
+        if not 0 <= value < 1
+    ]
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
