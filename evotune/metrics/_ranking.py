@@ -77,13 +77,13 @@ def area_under_roc(scores: jax.Array, positive: jax.Array) -> jax.Array:
         scores: f32[N].
         positive: bool[N]; 0 is returned unless there are positives and negatives.
     """
-    count = jnp.sum(~positive)
-    negatives = jnp.sort(jnp.where(positive, jnp.inf, scores))
-    below = jnp.searchsorted(negatives, scores, side="left")
-    up_to = jnp.searchsorted(negatives, scores, side="right")
-    up_to = jnp.minimum(up_to, count)  # the others stand at infinity
+    positive, starts, ends = _in_order(scores, positive)
+    negative = 1 - positive
+    count = jnp.cumsum(negative)
+    below = jax.lax.cummax(jnp.where(starts, count - negative, 0))
+    up_to = jax.lax.cummin(jnp.where(ends, count, len(scores)), reverse=True)
     share = 0.5 * (below + up_to).astype(jnp.float32)
-    share = ratio(share, jnp.full_like(share, count))
+    share = ratio(share, jnp.full_like(share, count[-1]))
     return _mean_of_positives(share, positive)
 
 
@@ -94,16 +94,28 @@ def area_under_precision(scores: jax.Array, positive: jax.Array) -> jax.Array:
         scores: f32[N].
         positive: bool[N]; 0 is returned without any positive.
     """
-    positives = jnp.sort(jnp.where(positive, scores, jnp.inf))
-    higher = jnp.sum(positive) - jnp.searchsorted(positives, scores, side="left")
-    everything = len(scores) - jnp.searchsorted(jnp.sort(scores), scores, side="left")
-    precision = ratio(higher.astype(jnp.float32), everything.astype(jnp.float32))
+    positive, starts, _ = _in_order(scores, positive)
+    count = jnp.cumsum(positive)
+    below = jax.lax.cummax(jnp.where(starts, count - positive, 0))
+    everything_below = jax.lax.cummax(jnp.where(starts, jnp.arange(len(scores)), 0))
+    hits, everything = count[-1] - below, len(scores) - everything_below
+    precision = ratio(hits.astype(jnp.float32), everything.astype(jnp.float32))
     return _mean_of_positives(precision, positive)
 
 
+def _in_order(
+    scores: jax.Array, positive: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """By rising score: i32[N] positives, bool[N] where ties start and end."""
+    scores, positive = jax.lax.sort((scores, positive.astype(jnp.int32)), num_keys=1)
+    edge, changes = jnp.ones(1, bool), scores[1:] != scores[:-1]
+    starts, ends = jnp.append(edge, changes), jnp.append(changes, edge)
+    return positive, starts, ends
+
+
 def _mean_of_positives(values: jax.Array, positive: jax.Array) -> jax.Array:
-    chosen = jnp.sum(jnp.where(positive, values, jnp.zeros_like(values)))
-    return ratio(chosen, jnp.sum(positive).astype(jnp.float32))
+    weights = positive.astype(values.dtype)
+    return ratio(jnp.sum(weights * values), jnp.sum(weights))
 
 
 def _one_against_rest(
