@@ -4,12 +4,13 @@ With plain Python values they are ordinary Flax linen layers.
 """
 
 from evotune.nn._activations import ACTIVATIONS, activation
+from evotune.nn._attention import Embed, MultiHeadAttention, sinusoids
 from evotune.nn._conv import Conv
 from evotune.nn._conv_general import conv_general_dilated
 from evotune.nn._conv_initializers import KernelShape, conv_normals, first_tap
 from evotune.nn._dense import Dense
 from evotune.nn._dropout import Dropout, dropout, unit_dropout
-from evotune.nn._initializers import lecun_normal, lecun_normals
+from evotune.nn._initializers import lecun_normal, lecun_normals, orthogonal
 from evotune.nn._norms import (
     NORMS,
     BatchNorm,
@@ -32,8 +33,10 @@ __all__ = [
     "Conv",
     "Dense",
     "Dropout",
+    "Embed",
     "KernelShape",
     "LayerNorm",
+    "MultiHeadAttention",
     "Norm",
     "RMSNorm",
     "Size",
@@ -49,9 +52,11 @@ __all__ = [
     "lecun_normals",
     "norm_kinds",
     "norm_scale",
+    "orthogonal",
     "pool",
     "reduce_windows",
     "select",
+    "sinusoids",
     "unit_dropout",
     "unit_mask",
 ]

@@ -63,6 +63,35 @@ def lecun_normals(
     ]
 
 
+def orthogonal(key: jax.Array, units: int | Size, dtype: jnp.dtype) -> jax.Array:
+    """A random orthogonal matrix over the active units; zero where unused.
+
+    The same for every capacity, but for rounding: unused units stand as an identity of
+    their own in the matrix that is decomposed. ``key`` is consumed.
+
+    Args:
+        key: A threefry PRNG key.
+        units: Rows and columns.
+        dtype: dtype of the matrix.
+
+    Returns:
+        dtype[capacity(units), capacity(units)].
+
+    Reference:
+        Saxe, McClelland, Ganguli (2014), Exact solutions to the nonlinear dynamics of
+        learning in deep linear neural networks.
+    """
+    draws = lecun_normal(key, units, units, jnp.dtype(jnp.float32))
+    used = unit_mask(units)
+    if used is not None:
+        draws += jnp.diag(jnp.where(used, 0.0, 1.0))
+    q, r = jnp.linalg.qr(draws)
+    q *= jnp.sign(jnp.diag(r))[None]  # one of each pair, so that it is unique
+    if used is not None:
+        q = jnp.where(used[None] & used[:, None], q, jnp.zeros_like(q))
+    return q.astype(dtype)
+
+
 def _scaled(draws: jax.Array, inputs: int | Size, outputs: int | Size) -> jax.Array:
     """Draws times the standard deviation; zero where unused."""
     fan_in = jnp.maximum(jnp.asarray(active(inputs), jnp.float32), 1.0)
