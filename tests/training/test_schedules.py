@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from evotune import nn
-from evotune.training import at_step, is_scheduled, schedules
+from evotune.training import at_step, is_scheduled, make_optimizer, schedules
 
 T = 60
 # name: (optax's schedule over T steps, arguments of ours)
@@ -190,3 +190,34 @@ def test_without_a_schedule_nothing_is_computed():
     assert is_scheduled({"warmup": 0.1})
     assert is_scheduled({"schedule": "cosine"})
     assert not is_scheduled({"l1_schedule": "cosine"}), "there is no l1"
+
+
+@pytest.mark.parametrize("name", ["momentum", "rmsprop", "adamw"])
+def test_scheduled_rates_train_as_optax_does(name):
+    rate, falling = optax.linear_schedule(0.1, 0.0, 8), optax.linear_schedule
+    momentum, decay = falling(0.9, 0.45, 8), falling(0.1, 0.0, 8)
+    hp = {
+        "momentum": {"momentum_schedule": "linear", "final_momentum": 0.5},
+        "rmsprop": {},
+        "adamw": {"weight_decay": 0.1, "weight_decay_schedule": "linear"},
+    }[name]
+    hp |= {"optimizer": name, "learning_rate": 0.1, "schedule": "linear"}
+    hp |= {} if name == "adamw" else {"momentum": 0.9}
+    reference = {
+        "momentum": lambda: optax.inject_hyperparams(optax.sgd)(
+            learning_rate=rate, momentum=momentum
+        ),
+        "rmsprop": lambda: optax.rmsprop(rate, momentum=0.9),
+        "adamw": lambda: optax.adamw(rate, weight_decay=decay),
+    }[name]()
+    params = wanted = {"kernel": jnp.ones((2, 2))}
+    state, optax_state = make_optimizer(hp).init(params), reference.init(params)
+    for t in range(8):
+        gradients = {"kernel": jnp.asarray([[1.0, -2.0], [0.5 * t, 3.0 - t]])}
+        now = make_optimizer(at_step(hp, t, 8))
+        updates, state = now.update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        with jax.numpy_dtype_promotion("standard"):  # optax is not strict
+            updates, optax_state = reference.update(gradients, optax_state, wanted)
+            wanted = optax.apply_updates(wanted, updates)
+        np.testing.assert_allclose(params["kernel"], wanted["kernel"], rtol=1e-5)
