@@ -5,11 +5,13 @@ from evotune.models._describe import DescribedLayer, Description, describe
 from evotune.models._mlp import MLP
 from evotune.models._mlp_module import MLPModule
 from evotune.models._network import Info, Model, Network, Variables
+from evotune.models._rnn import RNN, RNNModule
 from evotune.models._user import UserModel, as_model
 
 __all__ = [
     "CNN",
     "MLP",
+    "RNN",
     "CNNModule",
     "DescribedLayer",
     "Description",
@@ -17,6 +19,7 @@ __all__ = [
     "MLPModule",
     "Model",
     "Network",
+    "RNNModule",
     "UserModel",
     "Variables",
     "as_model",

@@ -1,0 +1,173 @@
+"""Recurrent networks, with hidden size, layers and pooling masked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen
+
+from evotune import nn
+from evotune._contracts import Binding
+from evotune.models._checks import option_problems, rate_problems, size_problems
+from evotune.models._masked import MaskedNetwork, limited, picked, runs_at
+from evotune.models._network import Info, Variables
+from evotune.models._sequences import as_series, series_shape
+from evotune.models._slicing import cut_like
+
+CELLS: Mapping[str, type[linen.RNNCellBase]] = {
+    "gru": linen.GRUCell,
+    "lstm": linen.LSTMCell,
+}
+POOLINGS = ("last", "mean")
+
+_GATES = {"gru": 3, "lstm": 4}
+
+
+class RNNModule(linen.Module):
+    """``depth`` recurrent layers over the steps, pooled and mapped to the outputs.
+
+    The cells are flax's own, which take unused units as they are: with zero weights
+    their hidden state stays zero. With plain values it is an ordinary Flax module.
+
+    Attributes:
+        outputs: Number of outputs.
+        width: Units of the hidden state of each layer.
+        depth: Number of layers.
+        cell: "gru" or "lstm".
+        pooling: "last" step or "mean" of all.
+        dropout: Rate on what each layer hands on.
+        patch: Steps of a series that make one.
+    """
+
+    outputs: int
+    width: int | nn.Size = 64
+    depth: int | nn.Size = 1
+    cell: str = "gru"
+    pooling: str | nn.Choice = "last"
+    dropout: float | jax.Array = 0.0
+    patch: int = 1
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Maps f32[B, T] or f32[B, T, C] to f32[B, outputs]."""
+        x = as_series(x, patch=self.patch)
+        inputs: int | nn.Size = x.shape[-1]
+        for index in range(nn.capacity(self.depth)):
+            runs = runs_at(index, self.depth)
+            cell = make_cell(self.cell, inputs, limited(self.width, runs))
+            hidden: Any = linen.RNN(cell, name=f"layer_{index}")(x)
+            hidden = nn.Dropout(self.dropout, name=f"dropout_{index}")(
+                hidden, deterministic=not train
+            )
+            x = hidden if runs is None else jnp.where(runs, hidden, x)
+            inputs = self.width
+        pooled = picked(
+            self.pooling,
+            POOLINGS,
+            "pooling",
+            {"last": lambda: x[:, -1], "mean": lambda: jnp.mean(x, axis=1)},
+        )
+        return nn.Dense(self.outputs, inputs=inputs, name="output")(pooled)
+
+
+def make_cell(
+    name: str, inputs: int | nn.Size, features: int | nn.Size
+) -> linen.RNNCellBase:
+    """A cell of flax, whose initial values are zero where unused.
+
+    Kernels on the inputs are truncated normal of variance 1 / (active inputs), those on
+    the hidden state are orthogonal in the active units.
+    """
+
+    def kernel(key: jax.Array, _: Any, dtype: jnp.dtype) -> jax.Array:
+        return nn.lecun_normal(key, inputs, features, dtype)
+
+    def recurrent(key: jax.Array, _: Any, dtype: jnp.dtype) -> jax.Array:
+        return nn.orthogonal(key, features, dtype)
+
+    make: Any = CELLS[name]
+    return make(
+        nn.capacity(features),
+        kernel_init=kernel,
+        recurrent_kernel_init=recurrent,
+        parent=None,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RNN:
+    """A recurrent network for series; arguments are used where the space names none.
+
+    Args:
+        width: Units of the hidden state of each layer.
+        depth: Number of layers.
+        cell: "gru" or "lstm"; in a space it takes one program for each.
+        pooling: "last" step of the last layer, or "mean" of its steps.
+        dropout: Rate on what each layer hands on, in [0, 1).
+        patch: Steps of a series that make one.
+
+    Reference:
+        Cho et al. (2014), Learning phrase representations using RNN encoder-decoder;
+        Hochreiter, Schmidhuber (1997), Long short-term memory.
+
+    Example:
+        >>> import evotune as et
+        >>> model = et.models.RNN(patch=8)
+        >>> task = et.tasks.Classification(et.datasets.digits(), model=model)
+        >>> space = et.Space(width=et.Int(8, 64), cell=et.Categorical(["gru", "lstm"]))
+    """
+
+    width: int = 64
+    depth: int = 1
+    cell: str = "gru"
+    pooling: str = "last"
+    dropout: float = 0.0
+    patch: int = 1
+
+    @property
+    def bindings(self) -> Mapping[str, Binding]:
+        """Sizes and pooling are masked; the cell changes what there is to train."""
+        return {
+            "width": Binding.MASKED,
+            "depth": Binding.MASKED,
+            "cell": Binding.STATIC,
+            "pooling": Binding.MASKED,
+            "dropout": Binding.TRACED,
+            "patch": Binding.STATIC,
+        }
+
+    def network(self, hp: Any, info: Info) -> MaskedNetwork:
+        """See `Model.network`."""
+        module = RNNModule(outputs=info.num_outputs, **self._values(hp))
+        return MaskedNetwork(module, info)
+
+    def _values(self, hp: Mapping[str, Any]) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        return {name: hp.get(name, default) for name, default in fields.items()}
+
+    def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
+        """Multiply-adds of one example's forward pass."""
+        values = self._values(sizes)
+        steps, inputs = series_shape(info.input_shape, patch=values["patch"])
+        width, depth = values["width"], values["depth"]
+        gates = _GATES[values["cell"]] * width
+        read = (inputs + width) + (depth - 1) * 2 * width
+        return float(steps * gates * read + width * info.num_outputs)
+
+    def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
+        """See `Model.check`."""
+        merged = {**dataclasses.asdict(self), **values}
+        return [
+            *size_problems(merged, ("width", "depth", "patch")),
+            *option_problems(merged, "cell", tuple(CELLS)),
+            *option_problems(merged, "pooling", POOLINGS),
+            *rate_problems(merged, "dropout"),
+        ]
+
+    def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
+        """See `Model.slice`."""
+        return cut_like(self.network(hp, info), variables)

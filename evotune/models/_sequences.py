@@ -1,0 +1,68 @@
+"""Examples as series of steps: what the models of sequences share."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+
+from evotune._errors import HyperparameterError
+
+
+def as_series(
+    x: jax.Array, *, image_shape: tuple[int, ...] | None = None, patch: int = 1
+) -> jax.Array:
+    """Examples f32[B, T], f32[B, T, C] or images as f32[B, steps, values of a step].
+
+    Args:
+        x: f32[B, *input_shape].
+        image_shape: (height, width) or (height, width, channels) of images, which may
+            come flattened; None for series.
+        patch: Steps of a series that make one, or the side of an image's patches.
+
+    Raises:
+        HyperparameterError: If the shapes do not fit.
+    """
+    steps, values = series_shape(x.shape[1:], image_shape=image_shape, patch=patch)
+    rows = x.shape[0]
+    image = _image_shape(x.shape[1:], image_shape)
+    if image is None:
+        return x.reshape((rows, steps, values))
+    height, width, channels = image
+    x = x.reshape((rows, height // patch, patch, width // patch, patch, channels))
+    return x.transpose((0, 1, 3, 2, 4, 5)).reshape((rows, steps, values))
+
+
+def series_shape(
+    shape: tuple[int, ...],
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    patch: int = 1,
+) -> tuple[int, int]:
+    """(steps, values of a step) of an example of ``shape``; see `as_series`."""
+    image = _image_shape(shape, image_shape)
+    sides = shape[:1] if image is None else image[:2]
+    if not sides or len(shape) > 3 or any(side % patch for side in sides):
+        raise HyperparameterError(
+            f"patch must divide each side of the examples, but patch is {patch} and "
+            f"their shape is {image or shape}. Use a patch that divides it, and "
+            "`image_shape=(height, width)` for flattened images."
+        )
+    steps = math.prod(side // patch for side in sides)
+    return steps, math.prod(shape) // steps
+
+
+def _image_shape(
+    shape: tuple[int, ...], image_shape: tuple[int, ...] | None
+) -> tuple[int, int, int] | None:
+    """(height, width, channels), or None for series."""
+    image = shape if image_shape is None and len(shape) == 3 else image_shape
+    if image is None:
+        return None
+    if len(image) not in (2, 3) or math.prod(image) != math.prod(shape):
+        raise HyperparameterError(
+            f"image_shape must have as many values as an example of shape {shape}, but "
+            f"is {image}. Use `image_shape=(height, width)`."
+        )
+    height, width, channels = (*image, 1)[:3]
+    return height, width, channels

@@ -1,0 +1,178 @@
+"""Padded recurrent networks are flax's of the true size."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen
+
+from evotune import nn
+from evotune._errors import HyperparameterError
+from evotune.models import RNN, Info
+from evotune.models._sequences import as_series
+from evotune.tasks import Hyperparameters
+
+INFO = Info(input_shape=(6, 2), num_outputs=3)
+ROWS = 8
+
+
+class PlainRNN(linen.Module):
+    width: int
+    depth: int
+    cell: str
+    pooling: str
+
+    @linen.compact
+    def __call__(self, x):
+        make = linen.GRUCell if self.cell == "gru" else linen.LSTMCell
+        for index in range(self.depth):
+            x = linen.RNN(make(self.width, parent=None), name=f"layer_{index}")(x)
+        x = x[:, -1] if self.pooling == "last" else x.mean(axis=1)
+        return linen.Dense(3, name="output")(x)
+
+
+def rnn(**changes):
+    return {"width": 5, "depth": 1, "cell": "gru", "pooling": "last", **changes}
+
+
+CASES = {
+    "gru": (RNN(), PlainRNN, rnn(depth=2)),
+    "lstm": (RNN(), PlainRNN, rnn(cell="lstm", pooling="mean")),
+}
+CAPACITY = {"width": 8, "depth": 3}
+OPTIONS = {
+    "pooling": ("last", "mean"),
+}
+
+
+def padded(true):
+    """``true`` as the engine shows it to one member of a mixed population."""
+    values = dict(true)
+    for name, value in true.items():
+        if name in CAPACITY:
+            values[name] = nn.Size(jnp.int32(value), CAPACITY[name])
+        elif name in OPTIONS:
+            options = OPTIONS[name]
+            values[name] = nn.Choice(jnp.int32(options.index(value)), options)
+    return Hyperparameters(values)
+
+
+def initial(network, key):
+    """Initial variables as numpy arrays, which are cut without compiling."""
+    return jax.device_get(jax.jit(network.init)(key))
+
+
+def used(params):
+    return sum(np.count_nonzero(p) for p in jax.tree.leaves(params))
+
+
+def close(got, expected, **tolerance):
+    tolerance = {"rtol": 1e-5, "atol": 1e-6, **tolerance}
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, **tolerance), got, expected
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_padded_is_training_plain_flax(case):
+    model, plain, true = CASES[case]
+    optimizer, hp = optax.adamw(0.003, weight_decay=0.1), Hyperparameters(true)
+    network, module = model.network(padded(true), INFO), plain(**true)
+    x = jax.random.normal(jax.random.key(2), (ROWS, *INFO.input_shape))
+    y = jax.random.randint(jax.random.key(4), (ROWS,), 0, 3)
+    start = initial(network, jax.random.key(1))
+    small = model.slice(start, hp, INFO)
+    expected = jax.eval_shape(module.init, jax.random.key(0), x)
+    assert jax.tree.map(np.shape, small) == jax.tree.map(np.shape, dict(expected))
+    alone = initial(model.network(hp, INFO), jax.random.key(1))
+    close(small, alone, atol=1e-6)
+
+    def train(apply, params):
+        def step(carry, _):
+            params, state = carry
+
+            def loss(params):
+                logits = apply(params)
+                losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+                penalty = sum(jnp.sum(w**2) for w in jax.tree.leaves(params))
+                return jnp.mean(losses) + 1e-3 * penalty, logits
+
+            (_, logits), grads = jax.value_and_grad(loss, has_aux=True)(params)
+            updates, state = optimizer.update(grads, state, params)
+            return (optax.apply_updates(params, updates), state), (logits, grads)
+
+        (params, _), seen = jax.lax.scan(
+            step, (params, optimizer.init(params)), length=10
+        )
+        return params, seen
+
+    def through_evotune(params):
+        key = jax.random.key(0)
+        return network.apply({"params": params}, x, train=True, key=key)[0]
+
+    def through_flax(params):
+        return module.apply({"params": params}, x)
+
+    with jax.numpy_dtype_promotion("standard"):  # optax is not strict
+        grown, (logits, grads) = jax.device_get(
+            jax.jit(lambda p: train(through_evotune, p))(start["params"])
+        )
+        _, (wanted, slopes) = jax.device_get(
+            jax.jit(lambda p: train(through_flax, p))(small["params"])
+        )
+    close(logits[0], wanted[0], atol=1e-5)
+    close(logits[-1], wanted[-1], rtol=1e-2, atol=1e-2)
+    first = jax.tree.map(lambda g: g[0], grads)
+    close(
+        model.slice({"params": first}, hp, INFO)["params"],
+        jax.tree.map(lambda g: g[0], slopes),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    # Nothing outside of the true sizes has moved.
+    for tree in (start["params"], grown, first):
+        assert used(tree) == used(model.slice({"params": tree}, hp, INFO))
+
+
+def test_orthogonal_matrices_do_not_depend_on_padding():
+    key = jax.random.key(3)
+    plain = nn.orthogonal(key, 5, jnp.float32)
+    close(plain @ plain.T, np.eye(5), atol=1e-6)
+    masked = nn.orthogonal(key, nn.Size(jnp.int32(5), 9), jnp.float32)
+    close(masked[:5, :5], plain, atol=1e-6)
+    assert used(masked) == 25
+
+
+def test_images_become_patches_in_reading_order():
+    image = jnp.arange(24.0).reshape(1, 4, 6)
+    patches = as_series(image.reshape(1, 24), image_shape=(4, 6), patch=2)
+    assert patches.shape == (1, 6, 4)
+    assert patches[0, 1].tolist() == [2.0, 3.0, 8.0, 9.0]
+    np.testing.assert_array_equal(as_series(image[..., None], patch=2), patches)
+    assert as_series(jnp.ones((3, 8)), patch=2).shape == (3, 4, 2)
+    assert as_series(jnp.ones((3, 8, 5)), patch=4).shape == (3, 2, 20)
+    with pytest.raises(HyperparameterError, match="patch must divide each side"):
+        as_series(jnp.ones((3, 8)), patch=3)
+    with pytest.raises(HyperparameterError, match="image_shape must have as many"):
+        as_series(jnp.ones((3, 8)), image_shape=(3, 3))
+
+
+def test_multiply_adds_are_the_products_of_one_example():
+    assert RNN().multiply_adds(rnn(depth=2), INFO) == (
+        6 * (3 * 5 * (2 + 5) + 3 * 5 * (5 + 5)) + 5 * 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "values", "message"),
+    [
+        (RNN(), {"cell": ("gru", "elman")}, "cell must be one of"),
+        (RNN(), {"pooling": ("max",)}, "pooling must be one of"),
+    ],
+)
+def test_bad_values_say_what_to_do(model, values, message):
+    problems = model.check(values)
+    assert len(problems) == 1
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(problems[0])
