@@ -6,6 +6,8 @@ from evotune.models._mlp import MLP
 from evotune.models._mlp_module import MLPModule
 from evotune.models._network import Info, Model, Network, Variables
 from evotune.models._rnn import RNN, RNNModule
+from evotune.models._transformer import Transformer
+from evotune.models._transformer_module import TransformerModule
 from evotune.models._user import UserModel, as_model
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "Model",
     "Network",
     "RNNModule",
+    "Transformer",
+    "TransformerModule",
     "UserModel",
     "Variables",
     "as_model",

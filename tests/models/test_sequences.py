@@ -1,4 +1,4 @@
-"""Padded recurrent networks are flax's of the true size."""
+"""Padded Transformers and recurrent networks are flax's of the true size."""
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,80 @@ from flax import linen
 
 from evotune import nn
 from evotune._errors import HyperparameterError
-from evotune.models import RNN, Info
+from evotune.models import RNN, Info, Transformer
 from evotune.models._sequences import as_series
 from evotune.tasks import Hyperparameters
 
 INFO = Info(input_shape=(6, 2), num_outputs=3)
 ROWS = 8
+
+
+class PlainTransformer(linen.Module):
+    """Written with flax alone; parameter names as evotune exports them."""
+
+    width: int
+    heads: int
+    head_size: int
+    mlp_ratio: int
+    depth: int
+    norm_position: str
+    position: str
+    pooling: str
+
+    @linen.compact
+    def __call__(self, x):
+        steps = x.shape[1]
+        x = linen.Dense(self.width, name="embed")(x)
+        if self.position == "learned":
+            normal = linen.initializers.normal()
+            x += self.param("positions", normal, (steps, self.width))[None]
+        if self.position == "sinusoidal":
+            unit = np.arange(self.width)[None]
+            angle = np.arange(steps)[:, None] / 1e4 ** (2 * (unit // 2) / self.width)
+            table = np.where(unit % 2 == 0, np.sin(angle), np.cos(angle))
+            x += jnp.asarray(table, jnp.float32)[None]
+        if self.pooling == "class":
+            token = self.param("class", linen.initializers.normal(), (1, self.width))
+            token = jnp.broadcast_to(token[None], (len(x), 1, self.width))
+            x = jnp.concatenate([x, token], axis=1)
+        for index in range(self.depth):
+            x = PlainBlock(
+                self.width,
+                self.heads,
+                self.head_size,
+                self.mlp_ratio,
+                self.norm_position,
+                name=f"block_{index}",
+            )(x)
+        x = x[:, -1] if self.pooling == "class" else x.mean(axis=1)
+        if self.norm_position == "pre":
+            x = linen.LayerNorm(name="norm")(x)
+        return linen.Dense(3, name="output")(x)
+
+
+class PlainBlock(linen.Module):
+    width: int
+    heads: int
+    head_size: int
+    mlp_ratio: int
+    norm_position: str
+
+    @linen.compact
+    def __call__(self, x):
+        pre = self.norm_position == "pre"
+        attention = linen.MultiHeadDotProductAttention(
+            self.heads, qkv_features=self.heads * self.head_size, name="attention"
+        )
+        for index in range(2):
+            norm = linen.LayerNorm(name=f"norm_{index}")
+            y = norm(x) if pre else x
+            if index == 0:
+                y = attention(y)
+            else:
+                y = linen.Dense(self.width * self.mlp_ratio, name="up")(y)
+                y = linen.Dense(self.width, name="down")(linen.gelu(y))
+            x = x + y if pre else norm(x + y)
+        return x
 
 
 class PlainRNN(linen.Module):
@@ -32,16 +100,31 @@ class PlainRNN(linen.Module):
         return linen.Dense(3, name="output")(x)
 
 
+def transformer(**changes):
+    sizes = {"width": 5, "heads": 2, "head_size": 3, "mlp_ratio": 2, "depth": 1}
+    names = {"norm_position": "pre", "position": "learned", "pooling": "mean"}
+    return {**sizes, **names, **changes}
+
+
 def rnn(**changes):
     return {"width": 5, "depth": 1, "cell": "gru", "pooling": "last", **changes}
 
 
 CASES = {
+    "pre": (Transformer(), PlainTransformer, transformer()),
+    "post": (
+        Transformer(),
+        PlainTransformer,
+        transformer(norm_position="post", position="sinusoidal", depth=2),
+    ),
+    "class": (Transformer(), PlainTransformer, transformer(pooling="class")),
     "gru": (RNN(), PlainRNN, rnn(depth=2)),
     "lstm": (RNN(), PlainRNN, rnn(cell="lstm", pooling="mean")),
 }
-CAPACITY = {"width": 8, "depth": 3}
+CAPACITY = {"width": 8, "heads": 3, "head_size": 4, "mlp_ratio": 3, "depth": 3}
 OPTIONS = {
+    "norm_position": ("post", "pre"),
+    "position": ("learned", "sinusoidal", "none"),
     "pooling": ("last", "mean"),
 }
 
@@ -52,7 +135,7 @@ def padded(true):
     for name, value in true.items():
         if name in CAPACITY:
             values[name] = nn.Size(jnp.int32(value), CAPACITY[name])
-        elif name in OPTIONS:
+        elif name in OPTIONS and not (name == "pooling" and "heads" in true):
             options = OPTIONS[name]
             values[name] = nn.Choice(jnp.int32(options.index(value)), options)
     return Hyperparameters(values)
@@ -135,6 +218,39 @@ def test_training_padded_is_training_plain_flax(case):
         assert used(tree) == used(model.slice({"params": tree}, hp, INFO))
 
 
+def test_one_program_holds_members_of_different_sizes():
+    model = Transformer(width=6, head_size=3)
+
+    def outputs(heads, depth, rate, x):
+        values = {
+            "heads": nn.Size(heads, 3),
+            "depth": nn.Size(depth, 2),
+            "dropout": rate,
+            "attention_dropout": rate,
+        }
+        network = model.network(Hyperparameters(values), INFO)
+        variables = network.init(jax.random.key(0))
+        return network.apply(variables, x, train=True, key=jax.random.key(1))[0]
+
+    x = jax.random.normal(jax.random.key(2), (ROWS, *INFO.input_shape))
+    sizes = (jnp.asarray([1, 3]), jnp.asarray([2, 1]), jnp.asarray([0.0, 0.4]))
+    got = jax.jit(jax.vmap(outputs, in_axes=(0, 0, 0, None)))(*sizes, x)
+    for row, (heads, depth, rate) in enumerate([(1, 2, 0.0), (3, 1, 0.4)]):
+        hp = {
+            "heads": heads,
+            "depth": depth,
+            "dropout": rate,
+            "attention_dropout": rate,
+        }
+        network = model.network(Hyperparameters(hp), INFO)
+
+        def alone(x, network=network):
+            variables = network.init(jax.random.key(0))
+            return network.apply(variables, x, train=True, key=jax.random.key(1))[0]
+
+        close(got[row], jax.jit(alone)(x), rtol=1e-4, atol=1e-5)
+
+
 def test_orthogonal_matrices_do_not_depend_on_padding():
     key = jax.random.key(3)
     plain = nn.orthogonal(key, 5, jnp.float32)
@@ -159,6 +275,11 @@ def test_images_become_patches_in_reading_order():
 
 
 def test_multiply_adds_are_the_products_of_one_example():
+    sizes = transformer(depth=2)
+    inner, hidden = 2 * 3, 2 * 5
+    block = 6 * (4 * 5 * inner + 2 * 5 * hidden) + 2 * 6 * 6 * inner
+    expected = 6 * 2 * 5 + 2 * block + 5 * 3
+    assert Transformer().multiply_adds(sizes, INFO) == expected
     assert RNN().multiply_adds(rnn(depth=2), INFO) == (
         6 * (3 * 5 * (2 + 5) + 3 * 5 * (5 + 5)) + 5 * 3
     )
@@ -167,6 +288,13 @@ def test_multiply_adds_are_the_products_of_one_example():
 @pytest.mark.parametrize(
     ("model", "values", "message"),
     [
+        (Transformer(), {"heads": (0, 4)}, "heads must be an integer of at least 1"),
+        (Transformer(), {"position": ("learnt",)}, "Did you mean 'learned'"),
+        (
+            Transformer(),
+            {"attention_dropout": (0.0, 1.0)},
+            "attention_dropout must lie",
+        ),
         (RNN(), {"cell": ("gru", "elman")}, "cell must be one of"),
         (RNN(), {"pooling": ("max",)}, "pooling must be one of"),
     ],

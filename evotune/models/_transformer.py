@@ -1,0 +1,132 @@
+"""The Transformer encoder, with its sizes and choices masked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from evotune import nn
+from evotune._contracts import Binding
+from evotune.models._checks import option_problems, rate_problems, size_problems
+from evotune.models._masked import MaskedNetwork
+from evotune.models._network import Info, Variables
+from evotune.models._sequences import series_shape
+from evotune.models._slicing import cut_like
+from evotune.models._transformer_module import (
+    NORM_POSITIONS,
+    POOLINGS,
+    POSITIONS,
+    TransformerModule,
+)
+
+_SIZES = ("width", "heads", "head_size", "mlp_ratio", "depth")
+_RATES = ("dropout", "attention_dropout")
+_CHOICES = {
+    "activation": tuple(nn.ACTIVATIONS),
+    "norm_position": NORM_POSITIONS,
+    "position": POSITIONS,
+    "pooling": POOLINGS,
+}
+_BINDINGS: Mapping[str, Binding] = {
+    **dict.fromkeys((*_SIZES, *_CHOICES), Binding.MASKED),
+    **dict.fromkeys(_RATES, Binding.TRACED),
+    "pooling": Binding.STATIC,
+    "patch": Binding.STATIC,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Transformer:
+    """A Transformer encoder for series [T] or [T, C], and for images by patches.
+
+    The arguments are used where the space names none. Heads and head size are free of
+    ``width``: attention maps from ``width`` to ``heads * head_size`` and back.
+
+    Args:
+        width: Units of the residual stream.
+        heads: Heads of each block.
+        head_size: Units of each head.
+        mlp_ratio: Units of a block's hidden layer, as a whole multiple of ``width``.
+        depth: Number of blocks.
+        activation: One of `evotune.nn.ACTIVATIONS`.
+        norm_position: "pre" or "post".
+        position: "learned", "sinusoidal" or "none".
+        pooling: "mean" of all steps, or the stream of an added "class" token.
+        dropout: Rate on the embedding and on what each layer adds, in [0, 1).
+        attention_dropout: Rate on the attention weights, in [0, 1).
+        image_shape: (height, width) or (height, width, channels) where the examples are
+            flattened images; those of three axes are images anyway.
+        patch: Steps of a series that make one, or the side of an image's patches.
+
+    Reference:
+        Vaswani et al. (2017), Attention is all you need; Dosovitskiy et al. (2021), An
+        image is worth 16x16 words.
+
+    Example:
+        >>> import evotune as et
+        >>> model = et.models.Transformer(image_shape=(8, 8), patch=2)
+        >>> task = et.tasks.Classification(et.datasets.digits(), model=model)
+        >>> space = et.Space(
+        ...     heads=et.Int(1, 4),
+        ...     head_size=et.Int(4, 16),
+        ...     norm_position=et.Categorical(["pre", "post"]),
+        ...     attention_dropout=et.Float(0.0, 0.3),
+        ... )
+    """
+
+    width: int = 64
+    heads: int = 4
+    head_size: int = 16
+    mlp_ratio: int = 2
+    depth: int = 2
+    activation: str = "gelu"
+    norm_position: str = "pre"
+    position: str = "learned"
+    pooling: str = "mean"
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    image_shape: tuple[int, ...] | None = None
+    patch: int = 1
+
+    @property
+    def bindings(self) -> Mapping[str, Binding]:
+        """Sizes and most choices are masked; pooling and patch change shapes."""
+        return _BINDINGS
+
+    def network(self, hp: Any, info: Info) -> MaskedNetwork:
+        """See `Model.network`."""
+        module = TransformerModule(outputs=info.num_outputs, **self._values(hp))
+        return MaskedNetwork(module, info)
+
+    def _values(self, hp: Mapping[str, Any]) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        found = {name: hp.get(name, fields[name]) for name in _BINDINGS}
+        return {**fields, **found}
+
+    def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
+        """Multiply-adds of one example's forward pass, attention included."""
+        values = self._values(sizes)
+        steps, inputs = series_shape(
+            info.input_shape, image_shape=self.image_shape, patch=values["patch"]
+        )
+        width, inner = values["width"], values["heads"] * values["head_size"]
+        length = steps + (values["pooling"] == "class")
+        projections = 4 * width * inner + 2 * width * width * values["mlp_ratio"]
+        block = length * (projections + 2 * length * inner)
+        ends = steps * inputs * width + width * info.num_outputs
+        return float(ends + values["depth"] * block)
+
+    def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
+        """See `Model.check`."""
+        merged = {**dataclasses.asdict(self), **values}
+        problems = size_problems(merged, (*_SIZES, "patch"))
+        for name, options in _CHOICES.items():
+            problems += option_problems(merged, name, options)
+        for name in _RATES:
+            problems += rate_problems(merged, name)
+        return problems
+
+    def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
+        """See `Model.slice`."""
+        return cut_like(self.network(hp, info), variables)

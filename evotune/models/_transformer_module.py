@@ -1,0 +1,169 @@
+"""The Transformer encoder as a Flax module."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen
+
+from evotune import nn
+from evotune.models._masked import is_picked, limited, picked, product, runs_at
+from evotune.models._sequences import as_series
+
+Size = int | nn.Size
+
+NORM_POSITIONS = ("pre", "post")
+POSITIONS = ("learned", "sinusoidal", "none")
+POOLINGS = ("mean", "class")
+
+
+class TransformerModule(linen.Module):
+    """An encoder of ``depth`` blocks, pooled and mapped to the outputs.
+
+    With plain Python values it is an ordinary Flax module. `nn.Size` and `nn.Choice`
+    pad it; blocks beyond the active depth are passed by and hold zeros.
+
+    Attributes:
+        outputs: Number of outputs.
+        width: Units of the residual stream.
+        heads: Number of heads of a block.
+        head_size: Units of each head.
+        mlp_ratio: Units of a block's hidden layer, as a multiple of ``width``.
+        depth: Number of blocks.
+        activation: Name of the activation of the hidden layers.
+        norm_position: "pre" norms what a layer reads, "post" its sum with the stream.
+        position: "learned", "sinusoidal" or "none": what is added to tell steps apart.
+        pooling: "mean" of the steps, or the stream of an added "class" token.
+        dropout: Rate on the embedding and on what each layer adds.
+        attention_dropout: Rate on the attention weights.
+        image_shape: See `as_series`.
+        patch: See `as_series`.
+    """
+
+    outputs: int
+    width: Size = 64
+    heads: Size = 4
+    head_size: Size = 16
+    mlp_ratio: Size = 2
+    depth: Size = 2
+    activation: str | nn.Choice = "gelu"
+    norm_position: str | nn.Choice = "pre"
+    position: str | nn.Choice = "learned"
+    pooling: str = "mean"
+    dropout: float | jax.Array = 0.0
+    attention_dropout: float | jax.Array = 0.0
+    image_shape: tuple[int, ...] | None = None
+    patch: int = 1
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Maps f32[B, T], f32[B, T, C] or images to f32[B, outputs]."""
+        x = as_series(x, image_shape=self.image_shape, patch=self.patch)
+        x = nn.Dense(self.width, name="embed")(x) + self._positions(x.shape[1])
+        if self.pooling == "class":
+            token = self.param("class", lambda key: self._rows(key, 1))
+            token = jnp.broadcast_to(token[None], (x.shape[0], 1, x.shape[-1]))
+            x = jnp.concatenate([x, token], axis=1)
+        x = nn.Dropout(self.dropout, name="dropout_embed")(x, deterministic=not train)
+        for index in range(nn.capacity(self.depth)):
+            runs = runs_at(index, self.depth)
+            y = _Block(
+                width=self.width,
+                inner_width=limited(self.width, runs),
+                heads=limited(self.heads, runs),
+                head_size=self.head_size,
+                hidden=limited(product(self.width, self.mlp_ratio), runs),
+                activation=self.activation,
+                norm_position=self.norm_position,
+                dropout=self.dropout,
+                attention_dropout=self.attention_dropout,
+                name=f"block_{index}",
+            )(x, train=train)
+            x = y if runs is None else jnp.where(runs, y, x)
+        pooled = x[:, -1] if self.pooling == "class" else jnp.mean(x, axis=1)
+        pooled = picked(
+            self.norm_position,
+            NORM_POSITIONS,
+            "norm_position",
+            {
+                "pre": lambda: nn.LayerNorm(
+                    limited(self.width, is_picked(self.norm_position, "pre")),
+                    name="norm",
+                )(pooled),
+                "post": lambda: pooled,
+            },
+        )
+        return nn.Dense(self.outputs, inputs=self.width, name="output")(pooled)
+
+    def _positions(self, steps: int) -> jax.Array:
+        """f32[1, steps, width] to add to the embedding."""
+
+        def learned() -> jax.Array:
+            used = is_picked(self.position, "learned")
+            rows: jax.Array = self.param(
+                "positions", lambda k: self._rows(k, steps, used)
+            )
+            return rows
+
+        zeros = jnp.zeros((steps, nn.capacity(self.width)), jnp.float32)
+        makers = {
+            "learned": learned,
+            "sinusoidal": lambda: nn.sinusoids(steps, self.width),
+            "none": lambda: zeros,
+        }
+        return picked(self.position, POSITIONS, "position", makers)[None]
+
+    def _rows(
+        self, key: jax.Array, count: int, used: jax.Array | None = None
+    ) -> jax.Array:
+        shape = (limited(self.width, used), count)
+        return nn.lecun_normals(key, [shape], jnp.dtype(jnp.float32))[0].T
+
+
+class _Block(linen.Module):
+    """Attention and a hidden layer, each added to the stream.
+
+    ``inner_width`` is ``width``, with no active unit in a block that is passed by.
+    """
+
+    width: Size
+    inner_width: Size
+    heads: Size
+    head_size: Size
+    hidden: Size
+    activation: str | nn.Choice
+    norm_position: str | nn.Choice
+    dropout: float | jax.Array
+    attention_dropout: float | jax.Array
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        attention = nn.MultiHeadAttention(
+            self.heads,
+            self.head_size,
+            self.width,
+            dropout=self.attention_dropout,
+            name="attention",
+        )
+        up = nn.Dense(self.hidden, inputs=self.width, name="up")
+        down = nn.Dense(self.inner_width, inputs=self.hidden, name="down")
+
+        def feed_forward(x: jax.Array) -> jax.Array:
+            return down(nn.activation(self.activation, up(x)))
+
+        layers = (lambda x: attention(x, deterministic=not train), feed_forward)
+        for index, layer in enumerate(layers):
+            norm = nn.LayerNorm(self.inner_width, name=f"norm_{index}")
+            drop = nn.Dropout(self.dropout, name=f"dropout_{index}")
+            read = self._normed("pre", norm, x)
+            x = x + drop(layer(read), deterministic=not train)
+            x = self._normed("post", norm, x)
+        return x
+
+    def _normed(self, where: str, norm: linen.Module, x: jax.Array) -> jax.Array:
+        """norm(x) where the block norms at this place, else x."""
+        makers = {
+            name: (lambda: norm(x)) if name == where else (lambda: x)
+            for name in NORM_POSITIONS
+        }
+        return picked(self.norm_position, NORM_POSITIONS, "norm_position", makers)
