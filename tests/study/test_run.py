@@ -147,6 +147,15 @@ def test_a_callback_that_raises_loses_nothing(make_study, space):
     assert numbers(study) == list(range(8))
 
 
+@pytest.fixture
+def listens_to_ctrl_c():
+    """Python's own handler, which a shell's background job starts without."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("listens_to_ctrl_c")
 def test_ctrl_c_returns_what_there_is(make_study, space):
     study, whole = make_study(stored=True), make_study()
     before = signal.getsignal(signal.SIGINT)
@@ -170,6 +179,7 @@ def test_ctrl_c_returns_what_there_is(make_study, space):
     assert checksum(again) == checksum(whole)
 
 
+@pytest.mark.usefixtures("listens_to_ctrl_c")
 def test_a_second_ctrl_c_raises(make_study, space):
     study = make_study()
 
