@@ -67,6 +67,8 @@ class Preparation:
         pool = concurrent.futures.ThreadPoolExecutor(cores())
         compiled: list[concurrent.futures.Future[None]] = []
         for program in self._programs:
+            # The order's trace is kept, and compiling asks for it in another thread.
+            program.order(self.data)
             traced_here = not compiled and not program.is_compiled
             lowered = program.lower(self.data) if traced_here else None
             compiled.append(pool.submit(program.compile, self.data, lowered))

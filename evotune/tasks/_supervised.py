@@ -261,7 +261,7 @@ class Supervised(Task):
         if self.train_rows:
             # The training split is in a random order, so its first rows are a sample.
             x, y = (data[name][: self.train_rows] for name in ("train_x", "train_y"))
-            scores = self.score(hp, state.variables, x, y)
+            scores = self.score(hp, state.evaluated, x, y)
             scores.pop("loss", None)
             found |= {f"train_{name}": value for name, value in scores.items()}
         return found

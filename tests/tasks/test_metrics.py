@@ -276,3 +276,16 @@ def test_targets_that_are_no_labels_are_an_error():
         et.tasks.MultiLabelClassification(et.datasets.diabetes())
     with pytest.raises(et.DataError, match=r"one class for each example"):
         et.tasks.MultiLabelClassification(et.datasets.wine())
+
+
+def test_training_metrics_are_those_of_the_averaged_weights():
+    task = Classification(
+        et.datasets.wine(), model=mlp(), monitor=["perplexity"], train_metrics=True
+    )
+    space = et.Space(learning_rate=et.Float(0.01, 0.1), ema=0.99, epochs=2)
+    result = tune(task, 4, space)
+    part = task.splits.train
+    logits = np.asarray(result.best_model().predict(part.x))
+    expected = np.exp(sk.log_loss(part.y, softmax(logits)))
+    recorded = result.best.curves["train_perplexity"][-1]
+    assert float(recorded) == pytest.approx(expected, rel=1e-4)
