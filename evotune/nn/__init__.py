@@ -7,10 +7,10 @@ from evotune.nn._activations import ACTIVATIONS, activation
 from evotune.nn._attention import Embed, MultiHeadAttention, sinusoids
 from evotune.nn._conv import Conv
 from evotune.nn._conv_general import conv_general_dilated
-from evotune.nn._conv_initializers import KernelShape, conv_normals, first_tap
 from evotune.nn._dense import Dense
 from evotune.nn._dropout import Dropout, dropout, unit_dropout
 from evotune.nn._initializers import lecun_normal, lecun_normals, orthogonal
+from evotune.nn._kernels import KernelShape, conv_normals, first_tap
 from evotune.nn._norms import (
     NORMS,
     BatchNorm,

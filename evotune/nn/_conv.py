@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune.nn._conv_general import conv_general_dilated
-from evotune.nn._conv_initializers import conv_normals, tap_mask
+from evotune.nn._kernels import conv_normals, tap_mask
 from evotune.nn._traced import Size, capacity
 
 

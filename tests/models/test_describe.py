@@ -68,6 +68,7 @@ def test_without_shapes_it_says_what_is_missing():
 
 
 def test_nothing_is_computed():
+    before = sum(array.nbytes for array in jax.live_arrays())
     found = describe(MLP(width=100_000, depth=3), {}, INFO)
     assert found.parameters > 2e10
-    assert len(jax.live_arrays()) < 1000
+    assert sum(array.nbytes for array in jax.live_arrays()) - before < 1e6

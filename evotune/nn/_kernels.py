@@ -1,4 +1,4 @@
-"""Initial kernels of convolutions, which do not depend on padding."""
+"""Initial kernels, of convolutions too, which do not depend on padding."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import jax.extend
 import jax.numpy as jnp
 import numpy as np
 
-from evotune.nn._initializers import _GRID, _TRUNCATED_STDDEV, _truncated_normal
 from evotune.nn._traced import Size, active, capacity, unit_mask
+
+# Standard deviation of a unit normal truncated to [-2, 2], as in flax and Keras.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+_GRID = 24  # rows of a kernel are counted in these bits, kernels in those above
 
 Window = tuple[int | Size, ...]
 KernelShape = tuple[Window, int | Size, int | Size]
@@ -118,3 +122,13 @@ def _scaled(
             used = jnp.expand_dims(mask, others)
             kernel = jnp.where(used, kernel, jnp.zeros_like(kernel))
     return kernel
+
+
+def _truncated_normal(bits: jax.Array) -> jax.Array:
+    """f32 draws from a unit normal truncated to [-2, 2], by inversion."""
+    one = jnp.uint32(0x3F800000)  # the bits of 1.0: the mantissa then spans [1, 2)
+    mantissa = jax.lax.shift_right_logical(bits, jnp.uint32(9))
+    uniform = jax.lax.bitcast_convert_type(mantissa | one, jnp.float32) - 1.0
+    bound = math.erf(2.0 / math.sqrt(2.0))
+    draws = math.sqrt(2.0) * jax.lax.erf_inv((2.0 * uniform - 1.0) * bound)
+    return jnp.clip(draws, -2.0, 2.0)
