@@ -14,6 +14,12 @@ import jax.monitoring
 import numpy as np
 import pytest
 
+# Most of the time goes to compiling small things that run once. Level 1 is what evotune
+# compiles its own programs with on CPU.
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_backend_optimization_level=1"]
+).strip()
+
 # A mixed dtype or a silent broadcast is a bug here, and one device hides sharding bugs.
 # All of it must be set before JAX makes its first array.
 jax.config.update("jax_num_cpu_devices", 2)
