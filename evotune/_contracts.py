@@ -155,18 +155,21 @@ class Outcome:
     curve_len: jax.Array
 
 
-def fresh(x: jax.Array, trial: jax.Array) -> Proposal:
-    """A proposal of new trials, each trained once, from its start to its own end.
+def fresh(x: jax.Array, trial: jax.Array, replica: jax.Array | None = None) -> Proposal:
+    """A proposal of members that are trained from their start to their own end.
 
     Args:
         x: f32[P, D] in the unit cube.
         trial: i32[P] trial numbers; EMPTY marks padding.
+        replica: i32[P] seeds or folds; None where each trial is trained once.
     """
     rows = trial.shape
     return Proposal(
         x=jnp.asarray(x, jnp.float32),
         trial=jnp.asarray(trial, jnp.int32),
-        replica=jnp.zeros(rows, jnp.int32),
+        replica=jnp.zeros(rows, jnp.int32)
+        if replica is None
+        else jnp.asarray(replica, jnp.int32),
         source=jnp.full(rows, FRESH, jnp.int32),
         slot=jnp.full(rows, DROP, jnp.int32),
         until=jnp.full(rows, FULL, jnp.float32),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from evotune._confirmation import Confirmation
     from evotune.engine import Engine, Plan
     from evotune.space import Space
     from evotune.study import FrozenTrial, Study
@@ -136,7 +137,7 @@ class Result:
 
     @functools.cached_property
     def _test_metrics(self) -> dict[str, float]:
-        return self._engine.test(self.hyperparameters, self.best_state)
+        return self._engine.test(self.hyperparameters, [self.best_state])[0]
 
     def test_metrics(self) -> dict[str, float]:
         """Scores of the best model on the test split, which the search never saw.
@@ -145,6 +146,41 @@ class Result:
             ValueError: If no trial is complete.
         """
         return dict(self._test_metrics)
+
+    def confirm(self, *, top_k: int = 5, seeds: int = 5) -> Confirmation:
+        """Trains the leading trials again on fresh seeds, and says which is best.
+
+        The value that made a trial the winner flatters it, as the best of many noisy
+        values does. Here initial weights, data order and all other draws are new, and
+        only the programs are those of the search. Nothing is added to the study.
+
+        Args:
+            top_k: Trials to confirm, the best ones of the search.
+            seeds: Trainings of each.
+
+        Raises:
+            HyperparameterError: If either is no integer of at least 1.
+            ValueError: If no trial is complete.
+
+        Reference:
+            Bouthillier et al. (2021), Accounting for variance in machine learning
+            benchmarks.
+
+        Example:
+            >>> import evotune as et
+            >>> result = et.tune(
+            ...     et.tasks.Function(lambda hp: hp.x**2),
+            ...     et.Space(x=et.Float(-1.0, 1.0)),
+            ...     n_trials=64,
+            ...     progress=False,
+            ... )
+            >>> confirmed = result.confirm(top_k=3, seeds=2)
+            >>> confirmed.best.number == result.best.number
+            True
+        """
+        from evotune._confirmation import confirm
+
+        return confirm(self.study, self._engine, top_k=top_k, seeds=seeds)
 
     def trials_dataframe(self) -> pd.DataFrame:
         """The trials as a pandas DataFrame with Optuna's column names.

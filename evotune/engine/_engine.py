@@ -6,7 +6,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -78,6 +78,13 @@ class Engine:
                 "member's last evaluation, 'best' its best one."
             )
         self.task, self.space, self.rows = task, space, rows
+        self._options: dict[str, Any] = {
+            "rows": rows,
+            "value": value,
+            "static": static,
+            "trainings": trainings,
+            "on_event": on_event,
+        }
         self.metric, self.direction = task.metric, task.direction
         extremes = extreme_values(space)
         raise_all(task.check(extremes), HyperparameterError, "The space")
@@ -131,7 +138,7 @@ class Engine:
         # A call returns when CPU devices are done with it, so a thread makes the calls,
         # in turn, while this one reads what came out of the last.
         self._caller = concurrent.futures.ThreadPoolExecutor(1)
-        self._members: dict[int, tuple[Any, int]] = {}
+        self._members: dict[tuple[int, int], tuple[Any, int]] = {}
         self.run_seconds = 0.0
 
     @property
@@ -204,9 +211,13 @@ class Engine:
         trained = jax.block_until_ready(future.result())
         self._dispatch()
         self.run_seconds += time.perf_counter() - start
+        trials, replicas = (
+            column[block.rows].tolist()
+            for column in (block.proposal.trial, block.proposal.replica)
+        )
         self._members = {
-            int(trial): (trained.state, lane)
-            for lane, trial in enumerate(block.proposal.trial[block.rows])
+            member: (trained.state, lane)
+            for lane, member in enumerate(zip(trials, replicas, strict=True))
         }
         configs = [plain_config(block.config, row) for row in block.rows]
         return self._reader.read(
@@ -220,13 +231,13 @@ class Engine:
         """Drops the members that no device has started on."""
         self._waiting.clear()
 
-    def member(self, trial: int) -> Any:
+    def member(self, trial: int, replica: int = 0) -> Any:
         """The final state of a member of the last collected block, as numpy arrays.
 
         Raises:
-            KeyError: If the trial was not in that block.
+            KeyError: If the member was not in that block.
         """
-        state, lane = self._members[trial]
+        state, lane = self._members[trial, replica]
         return jax.tree.map(lambda leaf: host_row(leaf, lane), state)
 
     def template(self, params: Mapping[str, Any]) -> Any:
@@ -239,16 +250,26 @@ class Engine:
         index = self.plan.program_for(plain_config(columns, 0))
         return self._programs[index].state(self.task.data())
 
-    def test(self, params: Mapping[str, Any], state: Any) -> dict[str, float]:
-        """Scores of a trained member on data that the search never saw.
+    def test(
+        self, params: Mapping[str, Any], states: Sequence[Any]
+    ) -> list[dict[str, float]]:
+        """Scores of trained members on data that the search never saw.
 
         Args:
-            params: Its searched hyperparameters; constants are added.
-            state: Its final state, as `member` returns it.
+            params: Their searched hyperparameters; constants are added.
+            states: Their final states, as `member` returns them.
         """
         hp = {**self.space.constants, **params}
-        scores = jax.jit(lambda values: dict(self.task.test(hp, values)))(state)
-        return {name: float(score) for name, score in scores.items()}
+        score = jax.jit(lambda state: dict(self.task.test(hp, state)))
+        return [
+            {name: float(value) for name, value in score(state).items()}
+            for state in states
+        ]
+
+    def reseeded(self, seed: int) -> Engine:
+        """The same engine under another seed; it compiles nothing again."""
+        options = {**self._options, "seed": seed}
+        return Engine(self.task, self.space, **options)
 
     def start_compiling(self) -> None:
         """Compiles every program of the plan, in threads, and returns at once.

@@ -224,7 +224,7 @@ def test_regression_scores_are_in_the_units_of_the_target():
     assert value == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
     r2 = 1.0 - np.sum(error**2) / np.sum((part.y - part.y.mean()) ** 2)
     assert curves["val_r2"][-1] == pytest.approx(r2, rel=1e-4)
-    scores = engine.test(params, state)
+    [scores] = engine.test(params, [state])
     assert set(scores) == {"test_loss", "test_rmse", "test_mae", "test_r2"}
 
 

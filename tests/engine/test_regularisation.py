@@ -111,7 +111,7 @@ def test_every_member_with_mixup_and_average_is_what_a_plain_loop_trains(task):
         )
         part = task.splits.test
         right = np.argmax(fitted.predict(part.x), axis=-1) == part.y
-        scores = engine.test(hp, state)
+        [scores] = engine.test(hp, [state])
         assert scores["test_accuracy"] == pytest.approx(float(np.mean(right)), abs=1e-6)
 
 

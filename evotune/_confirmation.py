@@ -1,0 +1,205 @@
+"""`Confirmation`: the leading trials trained again on fresh seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evotune._errors import HyperparameterError
+
+if TYPE_CHECKING:
+    from evotune.engine import Engine
+    from evotune.study import FrozenTrial, Study
+
+_FRESH = 1 << 32
+"""Added to a study's seed, which is below it: no search ever draws from the sum."""
+
+_DRAWS = 20_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConfirmedTrial:
+    """One configuration, trained again on S fresh seeds.
+
+    Attributes:
+        number: The trial's number in the search.
+        params: Its searched hyperparameters.
+        searched: Its value in the search, which chose it and so flatters it.
+        values: f64[S] value on each seed, in the task's direction; NaN where it
+            diverged.
+        probability: That its mean over all seeds is the best of those confirmed.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    searched: float
+    values: np.ndarray
+    probability: float
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds; NaN if any diverged."""
+        return float(np.mean(self.values))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the mean, by Student's t with S - 1 degrees."""
+        from scipy import stats
+
+        count = len(self.values)
+        if count < 2:
+            return (float("nan"), float("nan"))
+        error = np.std(self.values, ddof=1) / np.sqrt(count)
+        half = float(stats.t.ppf(0.975, count - 1) * error)
+        return (self.mean - half, self.mean + half)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """What fresh seeds say about the leading trials of a search; `Result.confirm`.
+
+    Attributes:
+        trials: Best mean first; one that diverged on a seed comes last.
+        test_metrics: f64[S] by name: scores of the best one's networks on the test
+            split, one a seed; empty without a test split.
+        metric: What the values are, such as "val_accuracy".
+    """
+
+    trials: Sequence[ConfirmedTrial]
+    test_metrics: Mapping[str, np.ndarray]
+    metric: str
+
+    @property
+    def best(self) -> ConfirmedTrial:
+        """The configuration with the best mean."""
+        return self.trials[0]
+
+    def __repr__(self) -> str:
+        seeds = len(self.best.values)
+        lines = [f"Confirmation: {self.metric} on {seeds} fresh seeds"]
+        for trial in self.trials:
+            low, high = trial.interval
+            lines.append(
+                f"  trial {trial.number}: {trial.mean:.6g} ({low:.6g} to {high:.6g}), "
+                f"searched {trial.searched:.6g}, best with probability "
+                f"{trial.probability:.2f}"
+            )
+        lines += [
+            f"  {name} of the best: {np.mean(scores):.6g} "
+            f"({np.min(scores):.6g} to {np.max(scores):.6g})"
+            for name, scores in self.test_metrics.items()
+        ]
+        return "\n".join(lines)
+
+
+def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirmation:
+    """See `Result.confirm`.
+
+    Args:
+        study: Where the trials are.
+        engine: The search's own; its programs are used again.
+        top_k: Trials to confirm.
+        seeds: Trainings of each.
+    """
+    for name, value in (("top_k", top_k), ("seeds", seeds)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise HyperparameterError(
+                f"{name} must be an integer of at least 1, but got {value!r}. "
+                "Use `result.confirm(top_k=5, seeds=5)`."
+            )
+    leading = _leading(study, top_k)
+    values, states = _train(study, engine.reseeded(study.seed + _FRESH), leading, seeds)
+    sign = 1.0 if study.direction == "maximize" else -1.0
+    chances = probability_of_best(sign * values)
+    confirmed = [
+        ConfirmedTrial(
+            number=trial.number,
+            params=trial.params,
+            searched=float(trial.value or 0.0),
+            values=values[row],
+            probability=float(chances[row]),
+        )
+        for row, trial in enumerate(leading)
+    ]
+    order = np.argsort(-sign * np.mean(values, axis=1), kind="stable")  # NaN comes last
+    winner = leading[int(order[0])]
+    mine = [states[winner.number, replica] for replica in range(seeds)]
+    tested = engine.test(winner.params, mine)
+    return Confirmation(
+        trials=[confirmed[row] for row in order],
+        test_metrics={
+            name: np.asarray([scores[name] for scores in tested]) for name in tested[0]
+        },
+        metric=engine.metric,
+    )
+
+
+def _leading(study: Study, count: int) -> list[FrozenTrial]:
+    """The best complete trials, the best one first."""
+    best = study.best_trial  # raises where none is complete
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    sign = -1.0 if study.direction == "maximize" else 1.0
+    complete.sort(key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+    return [best, *(trial for trial in complete if trial.number != best.number)][:count]
+
+
+def _train(
+    study: Study, engine: Engine, trials: Sequence[FrozenTrial], seeds: int
+) -> tuple[np.ndarray, dict[tuple[int, int], Any]]:
+    """f64[K, S] values and all final states, by trial number and replica."""
+    import jax.numpy as jnp
+
+    from evotune._contracts import EMPTY, fresh
+
+    numbers = np.asarray([trial.number for trial in trials], np.int32)
+    x = np.stack([study.coordinates(number) for number in numbers.tolist()])
+    values = np.full((len(trials), seeds), np.nan)
+    states: dict[tuple[int, int], Any] = {}
+    for start in range(0, values.size, engine.rows):
+        # Padded to one length, so that nothing compiles for the last part.
+        members = np.arange(start, start + engine.rows)
+        row, seed = np.divmod(np.minimum(members, values.size - 1), seeds)
+        trial = np.where(members < values.size, numbers[row], EMPTY)
+        engine.submit(fresh(jnp.asarray(x[row]), jnp.asarray(trial), jnp.asarray(seed)))
+        while engine.pending:
+            finished = engine.collect()
+            outcome, found = finished.outcome, np.asarray(finished.values, np.float64)
+            for member in np.flatnonzero(np.asarray(outcome.trial) != EMPTY):
+                key = int(outcome.trial[member]), int(outcome.replica[member])
+                values[np.flatnonzero(numbers == key[0])[0], key[1]] = found[member]
+                states[key] = engine.member(*key)
+    return values, states
+
+
+def probability_of_best(values: np.ndarray) -> np.ndarray:
+    """f64[K]: how likely each row's mean is the largest, given S noisy values of it.
+
+    The means are drawn from Student's t around the observed ones, with the variance
+    pooled over the rows. A row with NaN is never the best; with one value a row nothing
+    is known of the noise, and the largest has probability one.
+
+    Args:
+        values: f64[K, S], larger is better.
+
+    Example:
+        >>> probability_of_best(np.asarray([[1.0, 1.1], [0.1, 0.0]])).round(2)
+        array([1., 0.])
+    """
+    count, seeds = values.shape
+    sound = np.all(np.isfinite(values), axis=1)
+    if not np.any(sound):
+        return np.zeros(count)
+    known = values[sound]
+    freedom = max(len(known) * (seeds - 1), 1)
+    centred = known - np.mean(known, axis=1, keepdims=True)
+    error = np.sqrt(np.sum(np.square(centred)) / freedom / seeds)
+    noise = np.random.default_rng(0).standard_t(freedom, (_DRAWS, len(known)))
+    drawn = np.mean(known, axis=1) + error * noise
+    chances = np.zeros(count)
+    chances[sound] = (
+        np.bincount(np.argmax(drawn, axis=1), minlength=len(known)) / _DRAWS
+    )
+    return chances
