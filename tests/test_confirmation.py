@@ -83,7 +83,7 @@ def test_one_that_diverges_on_a_seed_comes_last():
 
 
 def test_the_probability_of_two_is_that_of_their_difference():
-    values = stats.norm.rvs(size=(2, 200), random_state=0) + [[0.05], [0.0]]
+    values = np.add(stats.norm.rvs(size=(2, 200), random_state=0), [[0.05], [0.0]])
     means, error = values.mean(axis=1), values.std(axis=1, ddof=1).mean() / np.sqrt(200)
     expected = stats.norm.cdf((means[0] - means[1]) / (error * np.sqrt(2)))
     assert probability_of_best(values)[0] == pytest.approx(expected, abs=0.02)
