@@ -33,6 +33,7 @@ def tune(
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
     progress: bool | Progress = True,
     static: Collection[str] = (),
+    max_programs: int = 6,
 ) -> Result:
     """Evolves the hyperparameters of ``task`` and returns what was found.
 
@@ -57,6 +58,8 @@ def tune(
             is recorded; ``study.stop()`` in one ends the search.
         progress: True for a bar on a terminal and lines elsewhere, False for nothing.
         static: Hyperparameters to compile in, one program for each value.
+        max_programs: Most programs that masked sizes are spread over, so that less is
+            padded; the plan takes fewer where compiling them would not pay.
 
     Returns:
         The result: best parameters, trained model, all trials, plots.
@@ -102,6 +105,7 @@ def tune(
             seed=seed,
             value=value,
             static=static,
+            max_programs=max_programs,
             trainings=budget.total(algorithm.batch_size),
             on_event=shown.event,
         )
@@ -124,6 +128,7 @@ def plan(
     generations: int | None = None,
     n_trials: int | None = None,
     static: Collection[str] = (),
+    max_programs: int = 6,
 ) -> Plan:
     """What `tune` would compile with the same arguments, without compiling it.
 
@@ -134,6 +139,7 @@ def plan(
         generations: See `tune`; may be left out.
         n_trials: See `tune`; may be left out.
         static: See `tune`.
+        max_programs: See `tune`.
 
     Returns:
         The plan; ``print`` shows programs, lanes, padding and expected seconds.
@@ -152,7 +158,14 @@ def plan(
     limits = [] if n_trials is None else [n_trials]
     limits += [] if generations is None else [generations * rows]
     trainings = min(limits, default=None)
-    return _engine(task, space, rows=rows, static=static, trainings=trainings).plan
+    return _engine(
+        task,
+        space,
+        rows=rows,
+        static=static,
+        max_programs=max_programs,
+        trainings=trainings,
+    ).plan
 
 
 def _engine(task: Task, space: Space, **options: Any) -> Engine:

@@ -24,7 +24,7 @@ from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._member import Trained
 from evotune.engine._outcomes import Finished, OutcomeReader, host_array, host_row
 from evotune.engine._plan import Plan
-from evotune.engine._planning import make_plan
+from evotune.engine._planning import MAX_PROGRAMS, make_plan
 from evotune.engine._preparation import Preparation
 from evotune.engine._program import Program
 from evotune.space import Space
@@ -53,6 +53,7 @@ class Engine:
         value: Whether a member's value is that of its "last" or its "best" epoch.
         static: Names of hyperparameters that must be static.
         trainings: Expected number of trainings, which the plan weighs; None if unknown.
+        max_programs: Most programs that padded sizes are spread over.
         on_event: Called with a line of text when something worth showing happens.
 
     Raises:
@@ -69,6 +70,7 @@ class Engine:
         value: Literal["last", "best"] = "last",
         static: Collection[str] = (),
         trainings: int | None = None,
+        max_programs: int = MAX_PROGRAMS,
         on_event: Callable[[str], None] | None = None,
     ):
         """See the class."""
@@ -77,12 +79,20 @@ class Engine:
                 f"value must be 'last' or 'best', but got {value!r}. 'last' takes a "
                 "member's last evaluation, 'best' its best one."
             )
+        whole = isinstance(max_programs, int) and not isinstance(max_programs, bool)
+        if not whole or max_programs < 1:
+            raise HyperparameterError(
+                f"max_programs must be an integer of at least 1, but got "
+                f"{max_programs!r}. More programs pad less and compile longer; leave "
+                "it out to let the plan weigh them."
+            )
         self.task, self.space, self.rows = task, space, rows
         self._options: dict[str, Any] = {
             "rows": rows,
             "value": value,
             "static": static,
             "trainings": trainings,
+            "max_programs": max_programs,
             "on_event": on_event,
         }
         self.metric, self.direction = task.metric, task.direction
@@ -114,6 +124,7 @@ class Engine:
             devices=self._mesh.size,
             device_kind=device.device_kind,
             costs=default_costs(device.device_kind),
+            max_programs=max_programs,
         )
         self._programs = [
             Program(

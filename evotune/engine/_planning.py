@@ -22,7 +22,7 @@ from evotune.space import Space
 from evotune.tasks import Task
 
 MAX_PROGRAMS = 6
-"""Padded sizes are not cut further than into this many programs in all."""
+"""Padded sizes are not cut further than into this many programs, unless asked to."""
 
 _SAMPLES = 512
 _QUANTILES = (0.25, 0.4, 0.5, 0.6, 0.75)
@@ -39,6 +39,7 @@ def make_plan(
     devices: int,
     device_kind: str,
     costs: Costs,
+    max_programs: int = MAX_PROGRAMS,
 ) -> Plan:
     """Picks the programs: the padded sizes with the least expected seconds in all.
 
@@ -55,13 +56,17 @@ def make_plan(
         devices: Number of devices.
         device_kind: Their kind.
         costs: What compiling and arithmetic cost on them.
+        max_programs: Sizes are not cut further than into this many programs; static
+            values need one each in any case.
     """
     total = max(trainings or _ASSUMED_TRAININGS, 1)
     planner = _Planner(
         task, space, rows=rows, trainings=total, devices=devices, costs=costs
     )
     combinations = list(_static_combinations(space, inputs))
-    options = planner.cuts([entry for entry in inputs if entry.is_size], combinations)
+    sizes = [entry for entry in inputs if entry.is_size]
+    allowed = max(1, max_programs // max(1, len(combinations)))
+    options = planner.cuts(sizes, allowed)
     best = min(
         (planner.programs(combinations, cuts) for cuts in options),
         key=planner.seconds,
@@ -102,10 +107,9 @@ class _Planner:
         self._space = space
 
     def cuts(
-        self, sizes: Sequence[Input], combinations: Sequence[Any]
+        self, sizes: Sequence[Input], allowed: int
     ) -> Iterator[dict[str, tuple[int, ...]]]:
-        """Ways to cut the padded sizes; the first leaves each of them whole."""
-        allowed = max(1, MAX_PROGRAMS // max(1, len(combinations)))
+        """Ways to cut the padded sizes into boxes; the first leaves each one whole."""
         known = self._work(self._configs[0]) is not None
         options = [self._cuts_of(entry, allowed if known else 1) for entry in sizes]
         names = [entry.name for entry in sizes]
