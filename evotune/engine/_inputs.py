@@ -161,6 +161,12 @@ def leaf_structs(inputs: Sequence[Input]) -> dict[str, jax.ShapeDtypeStruct]:
     return structs
 
 
+def struct_of(leaf: Any) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of an array, as JAX would hold it."""
+    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+    return jax.ShapeDtypeStruct(np.shape(leaf), dtype)
+
+
 def plain_config(columns: Mapping[str, Any], row: int) -> dict[str, Any]:
     """Row ``row`` of decoded columns as plain Python values."""
     return {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evotune._contracts import Binding
+from evotune.engine._arithmetic import count_epoch
 from evotune.engine._costs import Costs
 from evotune.engine._inputs import (
     Input,
@@ -61,7 +62,7 @@ def make_plan(
     """
     total = max(trainings or _ASSUMED_TRAININGS, 1)
     planner = _Planner(
-        task, space, rows=rows, trainings=total, devices=devices, costs=costs
+        task, space, inputs, rows=rows, trainings=total, devices=devices, costs=costs
     )
     combinations = list(_static_combinations(space, inputs))
     sizes = [entry for entry in inputs if entry.is_size]
@@ -87,6 +88,7 @@ class _Planner:
         self,
         task: Task,
         space: Space,
+        inputs: Sequence[Input],
         *,
         rows: int,
         trainings: int,
@@ -94,6 +96,7 @@ class _Planner:
         costs: Costs,
     ):
         self._task = task
+        self._inputs = inputs
         self._trainings = trainings
         self._rows = rows
         self._devices = devices
@@ -184,6 +187,10 @@ class _Planner:
         useful = [self._work(config) or 0.0 for config in sample]
         steps = [self._task.steps(config) * self._epochs(config) for config in sample]
         work, step_count = float(np.mean(padded)), max(1.0, float(np.mean(steps)))
+        if self._work(sample[0]) is None:
+            epochs = float(np.mean([self._epochs(config) for config in sample]))
+            counted = count_epoch(self._task, self._space, self._inputs, static)
+            work, step_count = counted[0] * epochs, max(1.0, counted[1] * epochs)
         lanes = self._costs.lanes(
             work / step_count, members=share * self._rows, devices=self._devices
         )
@@ -195,7 +202,7 @@ class _Planner:
             seconds=self._costs.training_seconds(
                 work, steps=step_count, lanes=lanes, devices=self._devices
             ),
-            waste=1.0 - sum(useful) / sum(padded) if work else 0.0,
+            waste=1.0 - sum(useful) / sum(padded) if any(padded) else 0.0,
         )
         fast = self._costs.compiles_fast(self._run_seconds(share, spec))
         if fast and work:

@@ -17,6 +17,7 @@ from evotune.engine._inputs import (
     leaf_structs,
     member_values,
     plain_config,
+    struct_of,
 )
 from evotune.engine._member import Steps, same_tree
 from evotune.space import Space
@@ -56,7 +57,7 @@ class Probe:
         self._task = task
         self._space = space
         self._steps = Steps(task)
-        self._data = jax.tree.map(_struct, task.data())
+        self._data = jax.tree.map(struct_of, task.data())
         draws = np.random.default_rng(0).random((SAMPLES, len(space.names)))
         self._columns = space.decode(draws.astype(np.float32))
 
@@ -160,11 +161,6 @@ def _jit(
 
 def _constant(hp: Hyperparameters) -> Callable[[Any], Hyperparameters]:
     return lambda _: hp
-
-
-def _struct(leaf: Any) -> jax.ShapeDtypeStruct:
-    dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
-    return jax.ShapeDtypeStruct(np.shape(leaf), dtype)
 
 
 def _agree(got: Step, expected: Step, *, padded: bool) -> bool:
