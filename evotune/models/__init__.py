@@ -1,6 +1,7 @@
 """Families of networks to tune, and adapters for users' own Flax modules."""
 
-from evotune.models._cnn import CNN, CNNModule
+from evotune.models._cnn import CNN
+from evotune.models._cnn_module import CNNModule
 from evotune.models._describe import DescribedLayer, Description, describe
 from evotune.models._mlp import MLP
 from evotune.models._mlp_module import MLPModule

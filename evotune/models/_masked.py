@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import linen
 
 from evotune import nn
 from evotune._errors import HyperparameterError, nearest
 from evotune.models._linen import LinenNetwork
+from evotune.models._network import Info, Variables
 
 Size = int | nn.Size
 
@@ -18,8 +21,37 @@ Size = int | nn.Size
 class MaskedNetwork(LinenNetwork):
     """A module of evotune's own layers, which take traced rates themselves."""
 
+    def __init__(
+        self,
+        module: linen.Module,
+        info: Info,
+        *,
+        init_scale: float | jax.Array = 1.0,
+    ):
+        """Wraps ``module``, whose initial kernels are multiplied by ``init_scale``."""
+        super().__init__(module, info)
+        self._init_scale = init_scale
+
+    def init(self, key: jax.Array) -> Variables:
+        """See `Network.init`."""
+        variables, scale = self._draw(key), self._init_scale
+        if isinstance(scale, float) and scale == 1.0:
+            return variables
+
+        def scaled(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+            if path[-1].key != "kernel":
+                return leaf
+            return leaf * jnp.asarray(scale, leaf.dtype)
+
+        params = jax.tree_util.tree_map_with_path(scaled, variables["params"])
+        return {**variables, "params": params}
+
+    def _draw(self, key: jax.Array) -> Variables:
+        """Initial variables, not scaled; families draw all of their layers at once."""
+        return super().init(key)
+
     def _intercepted(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
+        return contextlib.nullcontext()  # layers of nn need no exchange
 
 
 def picked(
@@ -65,3 +97,17 @@ def product(a: Size, b: Size) -> Size:
     if isinstance(a, int) and isinstance(b, int):
         return whole
     return nn.Size(jnp.asarray(nn.active(a) * nn.active(b), jnp.int32), whole)
+
+
+def where_used(
+    used: bool | jax.Array,
+    make: Callable[[jax.Array | None], jax.Array],
+    x: jax.Array,
+) -> jax.Array:
+    """What ``make`` returns where ``used``, else x.
+
+    ``make`` is given ``used`` if that is traced, to limit its layers by, else None.
+    """
+    if isinstance(used, jax.Array):
+        return jnp.where(used, make(used), x)
+    return make(None) if used else x

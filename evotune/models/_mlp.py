@@ -10,12 +10,7 @@ from typing import Any
 
 from evotune import nn
 from evotune._contracts import Binding
-from evotune.models._checks import (
-    as_tuple,
-    option_problems,
-    rate_problems,
-    size_problems,
-)
+from evotune.models._checks import as_tuple, value_problems
 from evotune.models._mlp_module import (
     MLPModule,
     MLPNetwork,
@@ -131,21 +126,14 @@ class MLP:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), "depth": self._depth({}), **values}
         sizes = [name for name in merged if name.rpartition("_")[0] == "width"]
-        problems = [
-            *size_problems(merged, ("width", "depth", *sizes)),
-            *option_problems(merged, "activation", tuple(nn.ACTIVATIONS)),
-            *option_problems(merged, "norm", nn.NORMS),
-            *rate_problems(merged, "dropout"),
-        ]
-        for name, rule, fix, holds in (
-            ("residual", "be a bool", "Bool()", lambda v: isinstance(v, bool)),
-            ("init_scale", "be above 0", "Float(0.5, 2.0, log=True)", lambda v: v > 0),
-        ):
-            problems += [
-                f"{name} must {rule}, but may be {value!r}. Use `{name}={fix}`."
-                for value in as_tuple(merged[name])
-                if not holds(value)
-            ]
+        problems = value_problems(
+            merged,
+            sizes=("width", "depth", *sizes),
+            options={"activation": tuple(nn.ACTIVATIONS), "norm": nn.NORMS},
+            rates=("dropout",),
+            switches=("residual",),
+            factors=("init_scale",),
+        )
         if not problems:
             deepest = max(as_tuple(merged["depth"]))
             problems += [

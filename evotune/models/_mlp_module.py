@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from typing import Any
@@ -12,9 +11,9 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
-from evotune.models._depth import width_of_layer
-from evotune.models._linen import LinenNetwork
-from evotune.models._network import Info, Variables
+from evotune.models._masked import MaskedNetwork, limited, runs_at
+from evotune.models._network import Variables
+from evotune.models._residual import resized, with_residual
 
 Width = int | nn.Size | tuple[int | nn.Size, ...]
 """Units of every hidden layer, or of one after the other; the last one repeats."""
@@ -64,10 +63,10 @@ class MLPModule(linen.Module):
                 hidden, deterministic=not train
             )
             if index > 0:
-                hidden = _with_residual(hidden, x, self.residual, layer.keeps_size)
-            hidden = _resized(hidden, nn.capacity(layer.outputs))
+                hidden = with_residual(hidden, x, self.residual, layer.keeps_size)
+            hidden = resized(hidden, nn.capacity(layer.outputs))
             if index > 0 and isinstance(self.depth, nn.Size):
-                past = _resized(x, nn.capacity(layer.outputs))
+                past = resized(x, nn.capacity(layer.outputs))
                 hidden = jnp.where(index < self.depth.active, hidden, past)
             x, inputs = hidden, layer.outputs
         return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
@@ -98,7 +97,7 @@ def hidden_layers(
     layers = []
     for index in range(nn.capacity(depth)):
         own = width_at(width, index)
-        used, outputs = width_of_layer(index, own, depth), own
+        used, outputs = limited(own, runs_at(index, depth)), own
         if index > 0 and isinstance(depth, nn.Size) and isinstance(width, tuple):
             outputs = nn.Size(
                 jnp.where(index < depth.active, _count(own), _count(inputs)),
@@ -128,43 +127,12 @@ def _count(size: int | nn.Size) -> jax.Array:
     return jnp.asarray(nn.active(size), jnp.int32)
 
 
-def _with_residual(
-    hidden: jax.Array, x: jax.Array, residual: bool | jax.Array, same: bool | jax.Array
-) -> jax.Array:
-    """Adds x where ``residual`` holds and both have the ``same`` active size."""
-    if residual is False or same is False:
-        return hidden
-    added = hidden + _resized(x, hidden.shape[-1])
-    if residual is True and same is True:
-        return added
-    return jnp.where(jnp.logical_and(residual, same), added, hidden)
-
-
-def _resized(x: jax.Array, units: int) -> jax.Array:
-    """``x`` with its last axis cut or padded by zeros; unused units only."""
-    missing = units - x.shape[-1]
-    if missing <= 0:
-        return x[..., :units] if missing else x
-    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
-
-
-class MLPNetwork(LinenNetwork):
+class MLPNetwork(MaskedNetwork):
     """`MLPModule`, with the initial values of all layers drawn at once."""
 
     module: MLPModule
 
-    def __init__(
-        self, module: MLPModule, info: Info, *, init_scale: float | jax.Array = 1.0
-    ):
-        """Wraps ``module``, whose initial kernels are multiplied by ``init_scale``."""
-        super().__init__(module, info)
-        self._init_scale = init_scale
-
-    def _intercepted(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()  # nn.Dropout takes traced rates itself
-
-    def init(self, key: jax.Array) -> Variables:
-        """See `Network.init`."""
+    def _draw(self, key: jax.Array) -> Variables:
         module, dtype = self.module, jnp.dtype(jnp.float32)
         inputs = math.prod(self.info.input_shape)
         layers = hidden_layers(inputs, module.width, module.depth)
@@ -175,9 +143,6 @@ class MLPNetwork(LinenNetwork):
         for index, layer in enumerate(layers):
             shapes[f"hidden_{index}"] = (layer.inputs, layer.width)
         kernels = nn.lecun_normals(key, list(shapes.values()), dtype)
-        if not isinstance(self._init_scale, float) or self._init_scale != 1.0:
-            factor = jnp.asarray(self._init_scale, dtype)
-            kernels = [kernel * factor for kernel in kernels]
         params: dict[str, Any] = {
             name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[1:], kernel.dtype)}
             for name, kernel in zip(shapes, kernels, strict=True)

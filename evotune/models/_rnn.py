@@ -12,7 +12,7 @@ from flax import linen
 
 from evotune import nn
 from evotune._contracts import Binding
-from evotune.models._checks import option_problems, rate_problems, size_problems
+from evotune.models._checks import value_problems
 from evotune.models._masked import MaskedNetwork, limited, picked, runs_at
 from evotune.models._network import Info, Variables
 from evotune.models._sequences import as_series, series_shape
@@ -161,12 +161,12 @@ class RNN:
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), **values}
-        return [
-            *size_problems(merged, ("width", "depth", "patch")),
-            *option_problems(merged, "cell", tuple(CELLS)),
-            *option_problems(merged, "pooling", POOLINGS),
-            *rate_problems(merged, "dropout"),
-        ]
+        return value_problems(
+            merged,
+            sizes=("width", "depth", "patch"),
+            options={"cell": tuple(CELLS), "pooling": POOLINGS},
+            rates=("dropout",),
+        )
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
         """See `Model.slice`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from evotune import nn
 from evotune._contracts import Binding
-from evotune.models._checks import option_problems, rate_problems, size_problems
+from evotune.models._checks import value_problems
 from evotune.models._masked import MaskedNetwork
 from evotune.models._network import Info, Variables
 from evotune.models._sequences import series_shape
@@ -120,12 +120,9 @@ class Transformer:
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), **values}
-        problems = size_problems(merged, (*_SIZES, "patch"))
-        for name, options in _CHOICES.items():
-            problems += option_problems(merged, name, options)
-        for name in _RATES:
-            problems += rate_problems(merged, name)
-        return problems
+        return value_problems(
+            merged, sizes=(*_SIZES, "patch"), options=_CHOICES, rates=_RATES
+        )
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
         """See `Model.slice`."""

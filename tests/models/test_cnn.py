@@ -29,6 +29,7 @@ class PlainCNN(linen.Module):
     width: int
     norm: str
     pool: str
+    residual: bool
 
     @linen.compact
     def __call__(self, x, train):
@@ -36,6 +37,7 @@ class PlainCNN(linen.Module):
         axes = len(self.shape) - 1
         for stage in range(2):
             for layer in range(self.depth):
+                before = x
                 x = linen.Conv(
                     self.channels * 2**stage,
                     (self.kernel_size,) * axes,
@@ -45,7 +47,11 @@ class PlainCNN(linen.Module):
                 if self.norm == "batch":
                     name = f"norm_{stage}_{layer}"
                     x = linen.BatchNorm(not train, momentum=0.9, name=name)(x)
+                if self.norm == "layer":
+                    x = linen.LayerNorm(name=f"norm_{stage}_{layer}")(x)
                 x = linen.gelu(x)
+                if self.residual and layer:
+                    x = x + before
             pool = linen.max_pool if self.pool == "max" else linen.avg_pool
             x = pool(x, (2,) * axes, strides=(2,) * axes)
         x = jnp.moveaxis(x, -1, 1).reshape(x.shape[0], -1)
@@ -64,16 +70,22 @@ def padded_hp(true, norm, capacity=(5, 5, 3, 12)):
         {
             **sizes,
             "norm": norm,
+            "residual": jnp.asarray(true["residual"]),
             "pool": nn.Choice(jnp.int32(nn.POOLS.index(true["pool"])), nn.POOLS),
             "activation": nn.Choice(jnp.int32(1), options),
         }
     )
 
 
+def sizes(channels, kernel_size, depth, width):
+    names = ("channels", "kernel_size", "depth", "width")
+    return dict(zip(names, (channels, kernel_size, depth, width), strict=True))
+
+
 TRUE = [
-    {"channels": 3, "kernel_size": 3, "depth": 1, "width": 7, "pool": "max"},
-    {"channels": 5, "kernel_size": 1, "depth": 3, "width": 12, "pool": "average"},
-    {"channels": 2, "kernel_size": 4, "depth": 2, "width": 1, "pool": "max"},
+    {**sizes(3, 3, 1, 7), "pool": "max", "residual": True},
+    {**sizes(5, 1, 3, 12), "pool": "average", "residual": True},
+    {**sizes(2, 4, 2, 1), "pool": "max", "residual": False},
 ]
 
 
@@ -83,7 +95,7 @@ TRUE = [
         (IMAGE, "none", TRUE[0]),
         (IMAGE, "batch", TRUE[1]),
         (IMAGE, "batch", TRUE[2]),
-        (SERIES, "none", TRUE[1]),
+        (SERIES, "layer", TRUE[1]),
         (SERIES, "batch", TRUE[0]),
     ],
 )
@@ -161,6 +173,10 @@ def test_initial_values_do_not_depend_on_the_capacity(norm):
         network = model.network(padded_hp(true, norm, capacity), IMAGE)
         cut = model.slice(network.init(key), plain_hp, IMAGE)
         jax.tree.map(np.testing.assert_array_equal, cut, plain)
+    half = CNN(init_scale=0.5).network(plain_hp, IMAGE).init(key)["params"]
+    for name, layer in plain["params"].items():
+        if "kernel" in layer:
+            np.testing.assert_array_equal(half[name]["kernel"], layer["kernel"] / 2)
 
 
 def test_multiply_adds_are_those_of_the_matrix_products():
@@ -206,15 +222,20 @@ def test_values_that_no_network_can_have_are_found():
             "depth": (True,),
             "stages": (9,),
             "activation": ("relu", "rellu"),
-            "norm": ("layer",),
+            "norm": ("instance",),
             "pool": ("mean",),
+            "residual": (1,),
+            "init_scale": (0.0, 2.0),
             "dropout": (0.0, 1.0),
         }
     )
-    assert len(problems) == 7
+    assert len(problems) == 9
     for problem, words in zip(
         problems,
-        ("channels", "depth", "'relu'", "norm", "pool", "dropout", "stages"),
+        (
+            *("channels", "depth", "'relu'", "norm", "pool", "dropout"),
+            *("residual", "init_scale", "stages"),
+        ),
         strict=True,
     ):
         assert words in problem

@@ -1,0 +1,121 @@
+"""The convolutional network as a Flax module, and how its variables start."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen
+
+from evotune import nn
+from evotune.models._convolutional import Layer, draw_layers, times
+from evotune.models._masked import MaskedNetwork, Size, limited, runs_at
+from evotune.models._network import Variables
+from evotune.models._residual import with_residual
+
+
+class CNNModule(linen.Module):
+    """Stages of convolutions, each halved in size by pooling, and a dense head.
+
+    A stage has ``depth`` convolutions, and twice the channels of the stage before. With
+    plain Python values it is an ordinary Flax module; `nn.Size` and `nn.Choice` pad it.
+
+    Attributes:
+        outputs: Number of outputs.
+        shape: Of one example with its channels: (H, W, C) or (T, C).
+        channels: Channels of the first stage, >= 1.
+        kernel_size: Length of the window along each axis, >= 1.
+        stages: Number of stages, >= 1.
+        depth: Convolutions in each stage, >= 1.
+        width: Units of the hidden layer in the head, >= 1.
+        activation: Name of the activation after each convolution and hidden layer.
+        norm: "none", or "layer" or "batch" between each convolution and its activation.
+        pool: "max" or "average".
+        dropout: Rate of the dropout before the output layer.
+        residual: Whether a convolution adds its inputs to its outputs, but for the
+            first one of each stage, which changes the channels.
+    """
+
+    outputs: int
+    shape: tuple[int, ...]
+    channels: Size = 16
+    kernel_size: Size = 3
+    stages: int = 2
+    depth: Size = 1
+    width: Size = 64
+    activation: str | nn.Choice = "relu"
+    norm: str = "none"
+    pool: str | nn.Choice = "max"
+    dropout: float | jax.Array = 0.0
+    residual: bool | jax.Array = False
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Maps f32[B, ...] to f32[B, outputs]; examples are given ``shape`` first."""
+        x = x.reshape((x.shape[0], *self.shape))
+        inputs: Size = self.shape[-1]
+        for stage in range(self.stages):
+            channels = times(self.channels, 2**stage)
+            for layer in range(nn.capacity(self.depth)):
+                runs = runs_at(layer, self.depth)
+                features = limited(channels, runs)
+                hidden = nn.Conv(
+                    features,
+                    self.kernel_size,
+                    inputs=inputs,
+                    use_bias=self.norm == "none",
+                    name=f"conv_{stage}_{layer}",
+                )(x)
+                if self.norm != "none":
+                    norm = nn.Norm(self.norm, features, name=f"norm_{stage}_{layer}")
+                    hidden = norm(hidden, use_running_average=not train)
+                hidden = nn.activation(self.activation, hidden)
+                if layer:
+                    hidden = with_residual(hidden, x, self.residual)
+                x = hidden if runs is None else jnp.where(runs, hidden, x)
+                inputs = channels
+            x = nn.pool(self.pool, x)
+        places = math.prod(x.shape[1:-1])
+        # Channels go first, so that those in use stay together.
+        x = jnp.moveaxis(x, -1, 1).reshape((x.shape[0], -1))
+        x = nn.Dense(self.width, inputs=times(inputs, places), name="hidden")(x)
+        x = nn.activation(self.activation, x)
+        x = nn.Dropout(self.dropout, name="dropout")(x, deterministic=not train)
+        return nn.Dense(self.outputs, inputs=self.width, name="output")(x)
+
+
+class CNNNetwork(MaskedNetwork):
+    """`CNNModule`, with the initial values of all layers drawn at once."""
+
+    module: CNNModule
+
+    def _draw(self, key: jax.Array) -> Variables:
+        module = self.module
+        last = times(module.channels, 2 ** (module.stages - 1))
+        places = math.prod(spatial_shapes(module.shape, module.stages)[-1])
+        layers = {
+            "output": Layer(((), module.width, module.outputs)),
+            "hidden": Layer(((), times(last, places), module.width)),
+        }
+        # Stage by stage within a layer, so that no draw hangs on how many layers are.
+        window = (module.kernel_size,) * (len(module.shape) - 1)
+        for layer in range(nn.capacity(module.depth)):
+            inputs: Size = module.shape[-1]
+            for stage in range(module.stages):
+                channels = times(module.channels, 2**stage)
+                features = limited(channels, runs_at(layer, module.depth))
+                ins = inputs if layer == 0 else channels
+                name = f"{stage}_{layer}"
+                kernel = (window, ins, features)
+                layers[f"conv_{name}"] = Layer(kernel, norm=f"norm_{name}")
+                inputs = channels
+        return draw_layers(key, [layers], module.norm)
+
+
+def spatial_shapes(shape: tuple[int, ...], stages: int) -> list[tuple[int, ...]]:
+    """Lengths of the spatial axes in each stage, and after the last."""
+    shapes = [tuple(shape[:-1])]
+    for _ in range(stages):
+        shapes.append(tuple(max(1, length // 2) for length in shapes[-1]))
+    return shapes
