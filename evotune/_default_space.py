@@ -62,6 +62,7 @@ def default_space(task: Task, **changes: Any) -> Space:
         "label_smoothing": Float(0.0, 0.2),
         "batch_size": Categorical(sizes) if len(sizes) > 1 else sizes[0],
         "epochs": min(max(round(_EXAMPLES / rows), 5), 100),
+        "channels": Int(8, 32, log=True),
         "width": Int(16, 256, log=True),
         "depth": Int(1, 4),
         "activation": Categorical(["relu", "gelu", "silu", "tanh"]),

@@ -6,6 +6,8 @@ from evotune.models._describe import DescribedLayer, Description, describe
 from evotune.models._mlp import MLP
 from evotune.models._mlp_module import MLPModule
 from evotune.models._network import Info, Model, Network, Variables
+from evotune.models._resnet import ResNet
+from evotune.models._resnet_module import ResNetModule
 from evotune.models._rnn import RNN, RNNModule
 from evotune.models._transformer import Transformer
 from evotune.models._transformer_module import TransformerModule
@@ -23,6 +25,8 @@ __all__ = [
     "Model",
     "Network",
     "RNNModule",
+    "ResNet",
+    "ResNetModule",
     "Transformer",
     "TransformerModule",
     "UserModel",

@@ -13,13 +13,15 @@ from evotune.models._checks import stage_problems, value_problems
 from evotune.models._cnn_module import CNNModule, CNNNetwork, spatial_shapes
 from evotune.models._convolutional import example_shape
 from evotune.models._network import Info, Variables
+from evotune.models._places import attention_products, gate_products
 from evotune.models._slicing import cut_like
 
-_SIZES = ("channels", "kernel_size", "depth", "width")
+_SIZES = ("channels", "kernel_size", "depth", "width", "heads", "head_size")
+_SWITCHES = ("residual", "se", "self_attention")
 _BINDINGS: Mapping[str, Binding] = {
     **dict.fromkeys((*_SIZES, "activation", "pool"), Binding.MASKED),
     **dict.fromkeys(("stages", "norm"), Binding.STATIC),
-    **dict.fromkeys(("dropout", "residual", "init_scale"), Binding.TRACED),
+    **dict.fromkeys(("dropout", "init_scale", "se_ratio", *_SWITCHES), Binding.TRACED),
 }
 
 
@@ -42,6 +44,11 @@ class CNN:
         dropout: Rate of the dropout before the output layer, in [0, 1).
         residual: Whether each convolution adds its inputs, but for the first one of a
             stage, which changes the channels.
+        se: Whether convolutions are followed by squeeze and excitation.
+        se_ratio: What the channels are divided by in it.
+        self_attention: Whether places attend to each other after the last stage.
+        heads: Heads of that attention.
+        head_size: Units of each head.
         init_scale: Factor on the initial kernels, which have variance 1 / inputs.
         shape: Of one example with its channels, (H, W, C) or (T, C). None takes
             examples of three axes as (H, W, C), of two as (H, W), of one as (T,).
@@ -65,6 +72,11 @@ class CNN:
     pool: str = "max"
     dropout: float = 0.0
     residual: bool = False
+    se: bool = False
+    se_ratio: int = 4
+    self_attention: bool = False
+    heads: int = 2
+    head_size: int = 16
     init_scale: float = 1.0
     shape: tuple[int, ...] | None = None
 
@@ -97,6 +109,12 @@ class CNN:
             rows = inputs + (depth - 1) * features
             total += math.prod(lengths) * taps * rows * features
             inputs = features
+            if values["se"]:
+                total += gate_products(features, values["se_ratio"]) * depth
+        if values["self_attention"]:
+            places = math.prod(shapes[-1])
+            heads, size = values["heads"], values["head_size"]
+            total += attention_products(places, inputs, heads, size)
         head = math.prod(shapes[-1]) * inputs + info.num_outputs
         return float(total + head * values["width"])
 
@@ -105,14 +123,14 @@ class CNN:
         merged = {**dataclasses.asdict(self), **values}
         problems = value_problems(
             merged,
-            sizes=("channels", "kernel_size", "stages", "depth", "width"),
+            sizes=(*_SIZES, "stages", "se_ratio"),
             options={
                 "activation": tuple(nn.ACTIVATIONS),
                 "norm": nn.NORMS,
                 "pool": nn.POOLS,
             },
             rates=("dropout",),
-            switches=("residual",),
+            switches=_SWITCHES,
             factors=("init_scale",),
         )
         return problems + stage_problems(merged)

@@ -12,6 +12,12 @@ from evotune import nn
 from evotune.models._convolutional import Layer, draw_layers, times
 from evotune.models._masked import MaskedNetwork, Size, limited, runs_at
 from evotune.models._network import Variables
+from evotune.models._places import (
+    attended,
+    draw_attention,
+    excited,
+    gate_layers,
+)
 from evotune.models._residual import with_residual
 
 
@@ -35,6 +41,11 @@ class CNNModule(linen.Module):
         dropout: Rate of the dropout before the output layer.
         residual: Whether a convolution adds its inputs to its outputs, but for the
             first one of each stage, which changes the channels.
+        se: Whether convolutions are followed by squeeze and excitation.
+        se_ratio: What channels are divided by in it.
+        self_attention: Whether places attend to each other after the last stage.
+        heads: Heads of that attention.
+        head_size: Units of each head.
     """
 
     outputs: int
@@ -49,6 +60,11 @@ class CNNModule(linen.Module):
     pool: str | nn.Choice = "max"
     dropout: float | jax.Array = 0.0
     residual: bool | jax.Array = False
+    se: bool | jax.Array = False
+    se_ratio: int | jax.Array = 4
+    self_attention: bool | jax.Array = False
+    heads: Size = 2
+    head_size: Size = 16
 
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
@@ -71,11 +87,14 @@ class CNNModule(linen.Module):
                     norm = nn.Norm(self.norm, features, name=f"norm_{stage}_{layer}")
                     hidden = norm(hidden, use_running_average=not train)
                 hidden = nn.activation(self.activation, hidden)
+                name = f"se_{stage}_{layer}"
+                hidden = excited(self.se, hidden, features, self.se_ratio, name)
                 if layer:
                     hidden = with_residual(hidden, x, self.residual)
                 x = hidden if runs is None else jnp.where(runs, hidden, x)
                 inputs = channels
             x = nn.pool(self.pool, x)
+        x = attended(self, inputs, x)
         places = math.prod(x.shape[1:-1])
         # Channels go first, so that those in use stay together.
         x = jnp.moveaxis(x, -1, 1).reshape((x.shape[0], -1))
@@ -98,6 +117,7 @@ class CNNNetwork(MaskedNetwork):
             "output": Layer(((), module.width, module.outputs)),
             "hidden": Layer(((), times(last, places), module.width)),
         }
+        gates: dict[str, Layer] = {}
         # Stage by stage within a layer, so that no draw hangs on how many layers are.
         window = (module.kernel_size,) * (len(module.shape) - 1)
         for layer in range(nn.capacity(module.depth)):
@@ -110,7 +130,11 @@ class CNNNetwork(MaskedNetwork):
                 kernel = (window, ins, features)
                 layers[f"conv_{name}"] = Layer(kernel, norm=f"norm_{name}")
                 inputs = channels
-        return draw_layers(key, [layers], module.norm)
+                name = f"se_{stage}_{layer}"
+                gates |= gate_layers(module.se, features, module.se_ratio, name)
+        variables = draw_layers(key, [layers, gates], module.norm)
+        variables["params"] |= draw_attention(module, last, key)
+        return variables
 
 
 def spatial_shapes(shape: tuple[int, ...], stages: int) -> list[tuple[int, ...]]:

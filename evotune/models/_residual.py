@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -11,11 +13,16 @@ def with_residual(
     x: jax.Array,
     residual: bool | jax.Array,
     same: bool | jax.Array = True,
+    *,
+    drop: Callable[[jax.Array], jax.Array] = lambda hidden: hidden,
 ) -> jax.Array:
-    """Adds x where ``residual`` holds and both have the ``same`` active size."""
+    """drop(hidden) + x where ``residual`` holds and both have the ``same`` active size.
+
+    Else ``hidden``, of which nothing is dropped.
+    """
     if residual is False or same is False:
         return hidden
-    added = hidden + resized(x, hidden.shape[-1])
+    added = drop(hidden) + resized(x, hidden.shape[-1])
     if residual is True and same is True:
         return added
     return jnp.where(jnp.logical_and(residual, same), added, hidden)

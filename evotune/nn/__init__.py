@@ -8,6 +8,7 @@ from evotune.nn._attention import Embed, MultiHeadAttention, sinusoids
 from evotune.nn._conv import Conv
 from evotune.nn._conv_general import conv_general_dilated
 from evotune.nn._dense import Dense
+from evotune.nn._drop_path import DropPath, drop_path
 from evotune.nn._dropout import Dropout, dropout, unit_dropout
 from evotune.nn._initializers import lecun_normal, lecun_normals, orthogonal
 from evotune.nn._kernels import KernelShape, conv_normals, first_tap
@@ -22,6 +23,7 @@ from evotune.nn._norms import (
 )
 from evotune.nn._penalties import absolute_sum
 from evotune.nn._pool import POOLS, pool, reduce_windows
+from evotune.nn._squeeze_excitation import SqueezeExcitation
 from evotune.nn._traced import Choice, Size, active, capacity, select, unit_mask
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Choice",
     "Conv",
     "Dense",
+    "DropPath",
     "Dropout",
     "Embed",
     "KernelShape",
@@ -40,12 +43,14 @@ __all__ = [
     "Norm",
     "RMSNorm",
     "Size",
+    "SqueezeExcitation",
     "absolute_sum",
     "activation",
     "active",
     "capacity",
     "conv_general_dilated",
     "conv_normals",
+    "drop_path",
     "dropout",
     "first_tap",
     "lecun_normal",

@@ -24,8 +24,12 @@ class Conv(linen.Module):
         kernel_size: Taps of the window along each axis, >= 1; a traced window lies in
             the middle of its capacity.
         inputs: Number of input channels where it is traced; None takes it from x.
-        strides: Steps of the window along each axis; 1 where its size is traced.
+        strides: Steps of the window along each axis; 1 where its size is traced, unless
+            ``centred``.
         use_bias: Whether to add a bias to each channel.
+        centred: Whether windows lie around every place that is a multiple of
+            ``strides``, as with PyTorch's padding of ``kernel_size // 2``; where "SAME"
+            puts them depends on sizes. Without strides both are the same.
     """
 
     features: int | Size
@@ -33,6 +37,7 @@ class Conv(linen.Module):
     inputs: int | Size | None = None
     strides: int = 1
     use_bias: bool = True
+    centred: bool = False
 
     @linen.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -48,11 +53,12 @@ class Conv(linen.Module):
                 "Conv needs x of shape [B, *spatial, channels], but got "
                 f"{x.shape}. Add the axis of channels: `x[..., None]`."
             )
-        if isinstance(self.kernel_size, Size) and self.strides != 1:
+        centred = self.centred or self.strides == 1
+        if isinstance(self.kernel_size, Size) and not centred:
             raise ValueError(
                 "A traced kernel_size needs `strides=1`, but got "
-                f"strides={self.strides}: its centre would move. Use `nn.pool` after "
-                "it, or a kernel_size that is a Python int."
+                f"strides={self.strides}: its centre would move. Use `centred=True`, "
+                "`nn.pool` after it, or a kernel_size that is a Python int."
             )
         axes = x.ndim - 2
         window = (self.kernel_size,) * axes
@@ -72,7 +78,7 @@ class Conv(linen.Module):
             x,
             kernel,
             (self.strides,) * axes,
-            "SAME",
+            [_around(capacity(self.kernel_size))] * axes if self.centred else "SAME",
             dimension_numbers=_channels_last(axes),
         )
         if not self.use_bias:
@@ -80,6 +86,11 @@ class Conv(linen.Module):
         outputs = capacity(self.features)
         bias = self.param("bias", lambda _: jnp.zeros((outputs,), x.dtype))
         return y + jax.lax.expand_dims(bias, range(y.ndim - 1))
+
+
+def _around(taps: int) -> tuple[int, int]:
+    """Padding (low, high) that puts the first window around the first place."""
+    return (taps - 1) // 2, taps // 2
 
 
 def _channels_last(axes: int) -> jax.lax.ConvDimensionNumbers:

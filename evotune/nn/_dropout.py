@@ -34,7 +34,7 @@ def dropout(
     keep = 1.0 - jnp.asarray(rate, jnp.float32)
     shape = [1 if axis in broadcast_dims else n for axis, n in enumerate(x.shape)]
     mask = jnp.broadcast_to(jax.random.bernoulli(key, keep, shape), x.shape)
-    return jnp.where(mask, x / _divisor(keep, x.dtype), jnp.zeros_like(x))
+    return jnp.where(mask, x / divisor(keep, x.dtype), jnp.zeros_like(x))
 
 
 def unit_dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array) -> jax.Array:
@@ -52,10 +52,11 @@ def unit_dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array) -> jax.A
     with jax.threefry_partitionable(True):
         mask = jax.random.bernoulli(key, keep, (x.shape[-1], *x.shape[:-1]))
     mask = jnp.moveaxis(mask, 0, -1)
-    return jnp.where(mask, x / _divisor(keep, x.dtype), jnp.zeros_like(x))
+    return jnp.where(mask, x / divisor(keep, x.dtype), jnp.zeros_like(x))
 
 
-def _divisor(keep: jax.Array, dtype: jnp.dtype) -> jax.Array:
+def divisor(keep: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """What the entries that are kept with probability ``keep`` are divided by."""
     # At rate 1 nothing is kept; dividing by 1 keeps the gradient free of 0 / 0.
     return jnp.where(keep > 0.0, keep, jnp.ones_like(keep)).astype(dtype)
 

@@ -14,6 +14,7 @@ from evotune.models import CNN, Info
 from evotune.space import Categorical, Float, Int, Space
 from evotune.tasks import Classification, Hyperparameters
 from tests.engine.test_parity import collect_all
+from tests.models.plain import PlainAttention, PlainGate
 
 IMAGE = Info(input_shape=(8, 6, 2), num_outputs=3)
 SERIES = Info(input_shape=(16,), num_outputs=3)
@@ -30,6 +31,8 @@ class PlainCNN(linen.Module):
     norm: str
     pool: str
     residual: bool
+    se: bool = False
+    self_attention: bool = False
 
     @linen.compact
     def __call__(self, x, train):
@@ -50,10 +53,16 @@ class PlainCNN(linen.Module):
                 if self.norm == "layer":
                     x = linen.LayerNorm(name=f"norm_{stage}_{layer}")(x)
                 x = linen.gelu(x)
+                if self.se:
+                    x = PlainGate(max(1, x.shape[-1] // 4), name=f"se_{stage}_{layer}")(
+                        x
+                    )
                 if self.residual and layer:
                     x = x + before
             pool = linen.max_pool if self.pool == "max" else linen.avg_pool
             x = pool(x, (2,) * axes, strides=(2,) * axes)
+        if self.self_attention:
+            x = PlainAttention(2, 16, name="attention")(x)
         x = jnp.moveaxis(x, -1, 1).reshape(x.shape[0], -1)
         x = linen.gelu(linen.Dense(self.width, name="hidden")(x))
         return linen.Dense(3, name="output")(x)
@@ -73,6 +82,7 @@ def padded_hp(true, norm, capacity=(5, 5, 3, 12)):
             "residual": jnp.asarray(true["residual"]),
             "pool": nn.Choice(jnp.int32(nn.POOLS.index(true["pool"])), nn.POOLS),
             "activation": nn.Choice(jnp.int32(1), options),
+            **{name: jnp.asarray(true[name]) for name in PLACES if name in true},
         }
     )
 
@@ -82,10 +92,11 @@ def sizes(channels, kernel_size, depth, width):
     return dict(zip(names, (channels, kernel_size, depth, width), strict=True))
 
 
+PLACES = ("se", "self_attention")
 TRUE = [
     {**sizes(3, 3, 1, 7), "pool": "max", "residual": True},
-    {**sizes(5, 1, 3, 12), "pool": "average", "residual": True},
-    {**sizes(2, 4, 2, 1), "pool": "max", "residual": False},
+    {**sizes(5, 1, 3, 12), "pool": "average", "residual": True, "se": True},
+    {**sizes(2, 4, 2, 1), "pool": "max", "residual": False, "se": False},
 ]
 
 
@@ -93,9 +104,9 @@ TRUE = [
     ("info", "norm", "true"),
     [
         (IMAGE, "none", TRUE[0]),
-        (IMAGE, "batch", TRUE[1]),
+        (IMAGE, "batch", {**TRUE[1], "self_attention": False}),
         (IMAGE, "batch", TRUE[2]),
-        (SERIES, "layer", TRUE[1]),
+        (SERIES, "layer", {**TRUE[1], "self_attention": True}),
         (SERIES, "batch", TRUE[0]),
     ],
 )
@@ -188,6 +199,10 @@ def test_multiply_adds_are_those_of_the_matrix_products():
         for name, layer in variables["params"].items()
     )
     assert model.multiply_adds({}, IMAGE) == expected
+    places, inner = 2 * 1, 2 * 16
+    more = 2 * (2 * 3 * 1 + 2 * 6 * 1) + places * (4 * 6 * inner + 2 * places * inner)
+    found = model.multiply_adds({"se": True, "self_attention": True}, IMAGE)
+    assert found == expected + more
 
 
 @pytest.mark.parametrize(
@@ -225,15 +240,16 @@ def test_values_that_no_network_can_have_are_found():
             "norm": ("instance",),
             "pool": ("mean",),
             "residual": (1,),
+            "se_ratio": (0, 4),
             "init_scale": (0.0, 2.0),
             "dropout": (0.0, 1.0),
         }
     )
-    assert len(problems) == 9
+    assert len(problems) == 10
     for problem, words in zip(
         problems,
         (
-            *("channels", "depth", "'relu'", "norm", "pool", "dropout"),
+            *("channels", "depth", "se_ratio", "'relu'", "norm", "pool", "dropout"),
             *("residual", "init_scale", "stages"),
         ),
         strict=True,

@@ -260,3 +260,20 @@ def test_batch_norm_is_that_of_flax_and_leaves_unused_channels_at_zero(train):
     assert not jnp.any(out[..., 3:])
     for a, b in zip(jax.tree.leaves(updated), jax.tree.leaves(statistics), strict=True):
         np.testing.assert_allclose(a[:3], b, **close)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_a_centred_window_with_strides_is_padded_by_half_of_it(size):
+    x = jax.random.normal(jax.random.key(0), (2, 7, 6, 3))
+    layer = nn.Conv(4, nn.Size(jnp.int32(size), 5), inputs=3, strides=2, centred=True)
+    y, variables = layer.init_with_output(jax.random.key(1), x)
+    first = nn.first_tap(size, 5)
+    taps = slice(first, first + size)
+    kernel = variables["params"]["kernel"][taps, taps]
+    padding = [((size - 1) // 2, size // 2)] * 2
+    expected = xla(x, kernel, window_strides=(2, 2), padding=padding)
+    np.testing.assert_allclose(y, expected, **close)
+    beside = nn.Conv(4, size, inputs=3).apply(
+        {"params": {**variables["params"], "kernel": kernel}}, x
+    )
+    np.testing.assert_allclose(y, beside[:, ::2, ::2], **close)

@@ -198,6 +198,23 @@ def test_unit_dropout_draws_do_not_depend_on_padding():
     np.testing.assert_array_equal(long[:, :6], short)
 
 
+def test_drop_path_drops_whole_examples_and_keeps_the_expectation():
+    x, rate = jax.random.normal(jax.random.key(1), (4000, 3)), 0.3
+    y = nn.drop_path(jax.random.key(0), x, jnp.float32(rate))
+    kept = np.asarray(y[:, 0] != 0)
+    np.testing.assert_allclose(y[kept], x[kept] / (1 - rate), rtol=1e-6)
+    assert not np.any(y[~kept])
+    assert kept.mean() == pytest.approx(1 - rate, abs=0.03)
+    short = nn.drop_path(jax.random.key(0), x[:5], rate)
+    np.testing.assert_allclose(short, y[:5], rtol=1e-6)
+    for bound in (0.0, 1.0):
+        value, grad = jax.value_and_grad(
+            lambda x, b=bound: jnp.sum(nn.drop_path(jax.random.key(0), x, b))
+        )(jnp.ones((4, 2)))
+        assert value == 8 * (1 - bound)
+        assert jnp.all(jnp.isfinite(grad))
+
+
 @pytest.mark.parametrize(
     "use", [bool, str, int, hash, lambda s: s == 3, lambda s: [1, 2][s]]
 )
