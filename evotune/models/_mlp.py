@@ -33,6 +33,7 @@ _BINDINGS: Mapping[str, Binding] = {
     "residual": Binding.TRACED,
     "dropout": Binding.TRACED,
     "init_scale": Binding.TRACED,
+    "drop_path": Binding.TRACED,
 }
 
 
@@ -54,6 +55,10 @@ class MLP:
         residual: Whether a hidden layer adds its inputs to its outputs, from the second
             one on and where they are as many.
         init_scale: Factor on the initial kernels, which have variance 1 / inputs.
+        drop_path: Stochastic depth, in [0, 1): the rate at which the last hidden layer
+            drops what it adds to its inputs, for whole examples; that of layer l of L
+            is ``drop_path * l / L``. Layers that add nothing to their inputs drop
+            nothing.
 
     Example:
         >>> import evotune as et
@@ -74,6 +79,7 @@ class MLP:
     norm: str = "none"
     residual: bool = False
     init_scale: float = 1.0
+    drop_path: float = 0.0
 
     @property
     def bindings(self) -> Mapping[str, Binding]:
@@ -88,7 +94,7 @@ class MLP:
             depth=self._depth(hp),
             **{
                 name: hp.get(name, getattr(self, name))
-                for name in ("activation", "dropout", "norm", "residual")
+                for name in ("activation", "dropout", "norm", "residual", "drop_path")
             },
         )
         init_scale = hp.get("init_scale", self.init_scale)
@@ -130,7 +136,7 @@ class MLP:
             merged,
             sizes=("width", "depth", *sizes),
             options={"activation": tuple(nn.ACTIVATIONS), "norm": nn.NORMS},
-            rates=("dropout",),
+            rates=("dropout", "drop_path"),
             switches=("residual",),
             factors=("init_scale",),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -13,7 +14,7 @@ from flax import linen
 from evotune import nn
 from evotune.models._masked import MaskedNetwork, limited, runs_at
 from evotune.models._network import Variables
-from evotune.models._residual import resized, with_residual
+from evotune.models._residual import path_rate, resized, with_residual
 
 Width = int | nn.Size | tuple[int | nn.Size, ...]
 """Units of every hidden layer, or of one after the other; the last one repeats."""
@@ -35,6 +36,8 @@ class MLPModule(linen.Module):
         norm: Name of the norm before each activation.
         residual: Whether a hidden layer adds its inputs to its outputs where they are
             as many; the first one never does.
+        drop_path: Rate at which the last hidden layer drops what it adds to its inputs;
+            see `nn.drop_path`.
     """
 
     outputs: int
@@ -44,6 +47,7 @@ class MLPModule(linen.Module):
     dropout: float | jax.Array = 0.0
     norm: str | nn.Choice = "none"
     residual: bool | jax.Array = False
+    drop_path: float | jax.Array = 0.0
 
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
@@ -63,7 +67,15 @@ class MLPModule(linen.Module):
                 hidden, deterministic=not train
             )
             if index > 0:
-                hidden = with_residual(hidden, x, self.residual, layer.keeps_size)
+                rate = path_rate(self.drop_path, index, nn.active(self.depth))
+                drop = nn.DropPath(rate, name=f"drop_path_{index}")
+                hidden = with_residual(
+                    hidden,
+                    x,
+                    self.residual,
+                    layer.keeps_size,
+                    drop=functools.partial(drop, deterministic=not train),
+                )
             hidden = resized(hidden, nn.capacity(layer.outputs))
             if index > 0 and isinstance(self.depth, nn.Size):
                 past = resized(x, nn.capacity(layer.outputs))

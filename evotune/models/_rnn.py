@@ -109,6 +109,7 @@ class RNN:
         pooling: "last" step of the last layer, or "mean" of its steps.
         dropout: Rate on what each layer hands on, in [0, 1).
         patch: Steps of a series that make one.
+        init_scale: Factor on the initial kernels, the orthogonal ones too.
 
     Reference:
         Cho et al. (2014), Learning phrase representations using RNN encoder-decoder;
@@ -127,6 +128,7 @@ class RNN:
     pooling: str = "last"
     dropout: float = 0.0
     patch: int = 1
+    init_scale: float = 1.0
 
     @property
     def bindings(self) -> Mapping[str, Binding]:
@@ -137,13 +139,16 @@ class RNN:
             "cell": Binding.STATIC,
             "pooling": Binding.MASKED,
             "dropout": Binding.TRACED,
+            "init_scale": Binding.TRACED,
             "patch": Binding.STATIC,
         }
 
     def network(self, hp: Any, info: Info) -> MaskedNetwork:
         """See `Model.network`."""
-        module = RNNModule(outputs=info.num_outputs, **self._values(hp))
-        return MaskedNetwork(module, info)
+        values = self._values(hp)
+        scale = values.pop("init_scale")
+        module = RNNModule(outputs=info.num_outputs, **values)
+        return MaskedNetwork(module, info, init_scale=scale)
 
     def _values(self, hp: Mapping[str, Any]) -> dict[str, Any]:
         fields = dataclasses.asdict(self)
@@ -166,6 +171,7 @@ class RNN:
             sizes=("width", "depth", "patch"),
             options={"cell": tuple(CELLS), "pooling": POOLINGS},
             rates=("dropout",),
+            factors=("init_scale",),
         )
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:

@@ -21,7 +21,7 @@ from evotune.models._transformer_module import (
 )
 
 _SIZES = ("width", "heads", "head_size", "mlp_ratio", "depth")
-_RATES = ("dropout", "attention_dropout")
+_RATES = ("dropout", "attention_dropout", "drop_path")
 _CHOICES = {
     "activation": tuple(nn.ACTIVATIONS),
     "norm_position": NORM_POSITIONS,
@@ -30,7 +30,7 @@ _CHOICES = {
 }
 _BINDINGS: Mapping[str, Binding] = {
     **dict.fromkeys((*_SIZES, *_CHOICES), Binding.MASKED),
-    **dict.fromkeys(_RATES, Binding.TRACED),
+    **dict.fromkeys((*_RATES, "init_scale"), Binding.TRACED),
     "pooling": Binding.STATIC,
     "patch": Binding.STATIC,
 }
@@ -55,13 +55,18 @@ class Transformer:
         pooling: "mean" of all steps, or the stream of an added "class" token.
         dropout: Rate on the embedding and on what each layer adds, in [0, 1).
         attention_dropout: Rate on the attention weights, in [0, 1).
+        drop_path: Stochastic depth, in [0, 1): the rate at which both layers of the
+            last block drop what they add, for whole examples; that of block l of L is
+            ``drop_path * l / L``.
+        init_scale: Factor on the initial kernels, which have variance 1 / inputs.
         image_shape: (height, width) or (height, width, channels) where the examples are
             flattened images; those of three axes are images anyway.
         patch: Steps of a series that make one, or the side of an image's patches.
 
     Reference:
         Vaswani et al. (2017), Attention is all you need; Dosovitskiy et al. (2021), An
-        image is worth 16x16 words.
+        image is worth 16x16 words; Huang et al. (2016), Deep networks with stochastic
+        depth.
 
     Example:
         >>> import evotune as et
@@ -86,6 +91,8 @@ class Transformer:
     pooling: str = "mean"
     dropout: float = 0.0
     attention_dropout: float = 0.0
+    drop_path: float = 0.0
+    init_scale: float = 1.0
     image_shape: tuple[int, ...] | None = None
     patch: int = 1
 
@@ -96,8 +103,10 @@ class Transformer:
 
     def network(self, hp: Any, info: Info) -> MaskedNetwork:
         """See `Model.network`."""
-        module = TransformerModule(outputs=info.num_outputs, **self._values(hp))
-        return MaskedNetwork(module, info)
+        values = self._values(hp)
+        scale = values.pop("init_scale")
+        module = TransformerModule(outputs=info.num_outputs, **values)
+        return MaskedNetwork(module, info, init_scale=scale)
 
     def _values(self, hp: Mapping[str, Any]) -> dict[str, Any]:
         fields = dataclasses.asdict(self)
@@ -121,7 +130,11 @@ class Transformer:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), **values}
         return value_problems(
-            merged, sizes=(*_SIZES, "patch"), options=_CHOICES, rates=_RATES
+            merged,
+            sizes=(*_SIZES, "patch"),
+            options=_CHOICES,
+            rates=_RATES,
+            factors=("init_scale",),
         )
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:

@@ -8,6 +8,7 @@ from flax import linen
 
 from evotune import nn
 from evotune.models._masked import is_picked, limited, picked, product, runs_at
+from evotune.models._residual import path_rate
 from evotune.models._sequences import as_series
 
 Size = int | nn.Size
@@ -36,6 +37,8 @@ class TransformerModule(linen.Module):
         pooling: "mean" of the steps, or the stream of an added "class" token.
         dropout: Rate on the embedding and on what each layer adds.
         attention_dropout: Rate on the attention weights.
+        drop_path: Rate at which the layers of the last block drop what they add to the
+            stream; see `nn.drop_path`.
         image_shape: See `as_series`.
         patch: See `as_series`.
     """
@@ -52,6 +55,7 @@ class TransformerModule(linen.Module):
     pooling: str = "mean"
     dropout: float | jax.Array = 0.0
     attention_dropout: float | jax.Array = 0.0
+    drop_path: float | jax.Array = 0.0
     image_shape: tuple[int, ...] | None = None
     patch: int = 1
 
@@ -77,6 +81,7 @@ class TransformerModule(linen.Module):
                 norm_position=self.norm_position,
                 dropout=self.dropout,
                 attention_dropout=self.attention_dropout,
+                drop_path=path_rate(self.drop_path, index, nn.active(self.depth)),
                 name=f"block_{index}",
             )(x, train=train)
             x = y if runs is None else jnp.where(runs, y, x)
@@ -135,6 +140,7 @@ class _Block(linen.Module):
     norm_position: str | nn.Choice
     dropout: float | jax.Array
     attention_dropout: float | jax.Array
+    drop_path: float | jax.Array
 
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -156,7 +162,9 @@ class _Block(linen.Module):
             norm = nn.LayerNorm(self.inner_width, name=f"norm_{index}")
             drop = nn.Dropout(self.dropout, name=f"dropout_{index}")
             read = self._normed("pre", norm, x)
-            x = x + drop(layer(read), deterministic=not train)
+            added = drop(layer(read), deterministic=not train)
+            path = nn.DropPath(self.drop_path, name=f"drop_path_{index}")
+            x = x + path(added, deterministic=not train)
             x = self._normed("post", norm, x)
         return x
 

@@ -13,6 +13,7 @@ from evotune.engine import Engine
 from evotune.models import MLP, Info
 from evotune.space import Bool, Categorical, Float, Int, Space
 from evotune.tasks import Classification, Hyperparameters
+from tests.models.plain import PlainDrop
 
 INFO = Info(input_shape=(7,), num_outputs=3)
 SEED = 5
@@ -26,6 +27,7 @@ class PlainMLP(linen.Module):
     norm: str
     residual: bool
     outputs: int = 3
+    drop_path: float = 0.0
 
     @linen.compact
     def __call__(self, x, *, train=False):
@@ -39,6 +41,9 @@ class PlainMLP(linen.Module):
                 )(h)
             h = getattr(linen, self.activation)(h)
             if self.residual and i > 0 and h.shape == x.shape:
+                if train and self.drop_path:
+                    rate = self.drop_path * (i + 1) / len(self.widths)
+                    h = PlainDrop(rate, name=f"drop_path_{i}")(h)
                 h = h + x
             x = h
         return linen.Dense(self.outputs, name="output")(x)
@@ -48,7 +53,8 @@ def plain(true, outputs=3):
     widths = tuple(
         true.get(f"width_{i}", true.get("width")) for i in range(true["depth"])
     )
-    return PlainMLP(widths, true["activation"], true["norm"], true["residual"], outputs)
+    rest = (true["activation"], true["norm"], true["residual"], outputs)
+    return PlainMLP(widths, *rest, true.get("drop_path", 0.0))
 
 
 def padded(true, capacity=16, depth=4):
@@ -67,6 +73,7 @@ def padded(true, capacity=16, depth=4):
             "norm": nn.Choice(jnp.int32(nn.NORMS.index(true["norm"])), nn.NORMS),
             "residual": jnp.asarray(true["residual"]),
             **{k: true[k] for k in ("init_scale", "dropout") if k in true},
+            **{k: jnp.float32(true[k]) for k in ("drop_path",) if k in true},
         }
     )
 
@@ -83,7 +90,7 @@ def setting(depth, norm, *, residual, activation="gelu", **widths):
 
 SETTINGS = [
     setting(1, "layer", residual=True),
-    setting(3, "layer", residual=True),
+    {**setting(3, "layer", residual=True), "drop_path": 0.4},
     setting(2, "batch", residual=True, activation="tanh"),
     setting(4, "batch", residual=False, activation="selu"),
     setting(3, "layer", residual=True, width_0=9, width_1=5, width_2=5, width_3=7),
@@ -135,7 +142,10 @@ def test_training_padded_is_training_plain_flax(true):
         return network.apply(variables, x, train=True, key=jax.random.key(0))
 
     def through_flax(variables):
-        out, new = module.apply(variables, x, train=True, mutable=["batch_stats"])
+        rngs = {"dropout": jax.random.key(0)}
+        out, new = module.apply(
+            variables, x, train=True, mutable=["batch_stats"], rngs=rngs
+        )
         return out, {**variables, **new}
 
     def train(apply, variables):
@@ -261,6 +271,7 @@ def test_widths_may_be_listed():
         ({"norm": ("batch", "laier")}, "norm must be one of.*Did you mean 'layer'"),
         ({"residual": ("yes", True)}, "residual must be a bool.*residual=Bool"),
         ({"init_scale": (0.0, 1.0)}, "init_scale must be above 0"),
+        ({"drop_path": (0.0, 1.0)}, "drop_path must lie in"),
         ({"width_1": (0, 4)}, "width_1 must be an integer of at least 1"),
         ({"width_2": (4, 8), "depth": (1, 2)}, "width_2 is the width of a hidden"),
         ({"width": (4, True)}, "width must be an integer"),

@@ -12,6 +12,7 @@ from evotune._errors import HyperparameterError
 from evotune.models import RNN, Info, Transformer
 from evotune.models._sequences import as_series
 from evotune.tasks import Hyperparameters
+from tests.models.plain import PlainDrop
 
 INFO = Info(input_shape=(6, 2), num_outputs=3)
 ROWS = 8
@@ -28,6 +29,7 @@ class PlainTransformer(linen.Module):
     norm_position: str
     position: str
     pooling: str
+    drop_path: float = 0.0
 
     @linen.compact
     def __call__(self, x):
@@ -52,6 +54,7 @@ class PlainTransformer(linen.Module):
                 self.head_size,
                 self.mlp_ratio,
                 self.norm_position,
+                self.drop_path * (index + 1) / self.depth,
                 name=f"block_{index}",
             )(x)
         x = x[:, -1] if self.pooling == "class" else x.mean(axis=1)
@@ -66,6 +69,7 @@ class PlainBlock(linen.Module):
     head_size: int
     mlp_ratio: int
     norm_position: str
+    drop: float
 
     @linen.compact
     def __call__(self, x):
@@ -81,6 +85,8 @@ class PlainBlock(linen.Module):
             else:
                 y = linen.Dense(self.width * self.mlp_ratio, name="up")(y)
                 y = linen.Dense(self.width, name="down")(linen.gelu(y))
+            if self.drop:
+                y = PlainDrop(self.drop, name=f"drop_path_{index}")(y)
             x = x + y if pre else norm(x + y)
         return x
 
@@ -115,7 +121,9 @@ CASES = {
     "post": (
         Transformer(),
         PlainTransformer,
-        transformer(norm_position="post", position="sinusoidal", depth=2),
+        transformer(
+            norm_position="post", position="sinusoidal", depth=2, drop_path=0.4
+        ),
     ),
     "class": (Transformer(), PlainTransformer, transformer(pooling="class")),
     "gru": (RNN(), PlainRNN, rnn(depth=2)),
@@ -135,6 +143,8 @@ def padded(true):
     for name, value in true.items():
         if name in CAPACITY:
             values[name] = nn.Size(jnp.int32(value), CAPACITY[name])
+        elif name == "drop_path":
+            values[name] = jnp.float32(value)
         elif name in OPTIONS and not (name == "pooling" and "heads" in true):
             options = OPTIONS[name]
             values[name] = nn.Choice(jnp.int32(options.index(value)), options)
@@ -166,7 +176,8 @@ def test_training_padded_is_training_plain_flax(case):
     y = jax.random.randint(jax.random.key(4), (ROWS,), 0, 3)
     start = initial(network, jax.random.key(1))
     small = model.slice(start, hp, INFO)
-    expected = jax.eval_shape(module.init, jax.random.key(0), x)
+    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+    expected = jax.eval_shape(module.init, rngs, x)
     assert jax.tree.map(np.shape, small) == jax.tree.map(np.shape, dict(expected))
     alone = initial(model.network(hp, INFO), jax.random.key(1))
     close(small, alone, atol=1e-6)
@@ -195,7 +206,8 @@ def test_training_padded_is_training_plain_flax(case):
         return network.apply({"params": params}, x, train=True, key=key)[0]
 
     def through_flax(params):
-        return module.apply({"params": params}, x)
+        rngs = {"dropout": jax.random.key(0)}
+        return module.apply({"params": params}, x, rngs=rngs)
 
     with jax.numpy_dtype_promotion("standard"):  # optax is not strict
         grown, (logits, grads) = jax.device_get(
@@ -260,6 +272,21 @@ def test_orthogonal_matrices_do_not_depend_on_padding():
     assert used(masked) == 25
 
 
+@pytest.mark.parametrize("family", [Transformer, RNN])
+def test_init_scale_is_a_factor_on_the_kernels(family):
+    def params(scale):
+        network = family(width=4, depth=1).network({"init_scale": scale}, INFO)
+        flat = jax.tree_util.tree_leaves_with_path(
+            network.init(jax.random.key(0))["params"]
+        )
+        return {jax.tree_util.keystr(path): leaf for path, leaf in flat}
+
+    one, half = params(1.0), params(jnp.float32(0.5))
+    for name, leaf in one.items():
+        factor = 0.5 if "'kernel'" in name else 1.0
+        np.testing.assert_array_equal(half[name], factor * leaf, err_msg=name)
+
+
 def test_images_become_patches_in_reading_order():
     image = jnp.arange(24.0).reshape(1, 4, 6)
     patches = as_series(image.reshape(1, 24), image_shape=(4, 6), patch=2)
@@ -295,6 +322,9 @@ def test_multiply_adds_are_the_products_of_one_example():
             {"attention_dropout": (0.0, 1.0)},
             "attention_dropout must lie",
         ),
+        (Transformer(), {"drop_path": (0.0, 1.0)}, "drop_path must lie"),
+        (Transformer(), {"init_scale": (0.0, 1.0)}, "init_scale must be above 0"),
+        (RNN(), {"init_scale": (0.0, 1.0)}, "init_scale must be above 0"),
         (RNN(), {"cell": ("gru", "elman")}, "cell must be one of"),
         (RNN(), {"pooling": ("max",)}, "pooling must be one of"),
     ],
