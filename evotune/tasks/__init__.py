@@ -9,8 +9,9 @@ from evotune.tasks._hyperparameters import (
 )
 from evotune.tasks._multilabel import MultiLabelClassification
 from evotune.tasks._regression import Regression
-from evotune.tasks._supervised import Supervised, TrainState
+from evotune.tasks._supervised import Supervised
 from evotune.tasks._task import FittedModel, Task
+from evotune.tasks._train_state import TrainState
 from evotune.training import OPTIMIZERS, make_optimizer
 
 __all__ = [

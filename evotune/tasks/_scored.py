@@ -1,0 +1,221 @@
+"""A network on examples, and how it is scored: what the tasks on data share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evotune._errors import HyperparameterError
+from evotune.datasets import Dataset, Splits, split
+from evotune.metrics import Metric
+from evotune.models import Info, Network, as_model
+from evotune.tasks._hyperparameters import Hyperparameters
+from evotune.tasks._metrics import (
+    Monitored,
+    check_traceable,
+    objective_metric,
+    recorded_metrics,
+)
+from evotune.tasks._preprocessing import Scaler, forward_in_chunks
+from evotune.tasks._task import FittedModel, Task
+from evotune.tasks._train_state import TrainState
+
+TRAIN_METRIC_ROWS = 10_000
+"""Most training examples that `train_metrics=True` scores after an epoch."""
+
+
+class Scored(Task):
+    """A network, splits made once, and scores of the validation split.
+
+    `Supervised` adds how it is trained; subclasses of that give the loss of a batch and
+    the metrics of a split.
+
+    Attributes:
+        metrics: All metrics that have a name in this kind of task.
+        always: Names of those that are recorded in any case, "loss" among them, which
+            shows every NaN; None for all.
+        recorded: The metrics that are recorded, by name: those, the objective and the
+            monitored ones.
+        train_rows: Training examples that are scored after an epoch; 0 for none.
+    """
+
+    metrics: ClassVar[Mapping[str, Metric]] = {}
+    always: ClassVar[tuple[str, ...] | None] = None
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        model: Any,
+        metric: str | Metric,
+        validation: float,
+        test: float,
+        split_seed: int,
+        standardize: bool,
+        num_outputs: int,
+        monitor: Iterable[Monitored] = (),
+        train_metrics: bool | int = False,
+    ):
+        """See the subclasses, whose arguments these are."""
+        self.dataset = dataset
+        self.model = as_model(model)
+        always = self.metrics if self.always is None else self.always
+        objective = objective_metric(metric, self.metrics)
+        self.recorded = recorded_metrics(objective, monitor, always, self.metrics)
+        self.metric = f"val_{objective.name}"
+        self.direction = objective.direction
+        self.splits: Splits = split(
+            dataset, validation=validation, test=test, seed=split_seed
+        )
+        self.info = Info(
+            input_shape=tuple(dataset.x.shape[1:]), num_outputs=num_outputs
+        )
+        self.scaler = Scaler.fit(self.splits.train.x) if standardize else None
+        self.train_rows = _train_rows(train_metrics, len(self.splits.train))
+        self._check_metrics([m for n, m in self.recorded.items() if n not in always])
+
+    def _check_metrics(self, metrics: Iterable[Metric]) -> None:
+        rows, columns = len(self.splits.validation), self.info.num_outputs
+        outputs = jax.ShapeDtypeStruct((rows, columns), np.float32)
+        labels = jax.ShapeDtypeStruct((rows,), np.int32)
+        classes = self.dataset.n_classes is not None
+        check_traceable(metrics, outputs, labels if classes else outputs)
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        train, validation = self.splits.train, self.splits.validation
+        return {
+            "train_x": self.preprocess(train.x),
+            "train_y": self.targets(train.y),
+            "validation_x": self.preprocess(validation.x),
+            "validation_y": self.targets(validation.y),
+        }
+
+    def preprocess(self, x: Any) -> np.ndarray:
+        """f32[N, *input_shape] as the network sees it: scaled by the training split."""
+        x = np.asarray(x, np.float32)
+        return x if self.scaler is None else self.scaler(x)
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """Targets as `loss` and the metrics take them."""
+        return y
+
+    def data(self) -> dict[str, np.ndarray]:
+        """The training and the validation split; never the test split."""
+        return self._arrays
+
+    @property
+    def records(self) -> tuple[str, ...] | None:
+        """The loss and the metrics; None for a user's own model, which is tried out."""
+        if not self.model.bindings:
+            return None
+        names = [f"val_{name}" for name in self.recorded]
+        if self.train_rows:
+            names += [f"train_{name}" for name in self.recorded if name != "loss"]
+        return ("train_loss", *names)
+
+    def network(self, hp: Hyperparameters) -> Network:
+        """The network of one member."""
+        return self.model.network(hp, self.info)
+
+    def is_sound(self, state: TrainState) -> bool:
+        """True: the validation loss reads every weight, and so shows every NaN."""
+        return True
+
+    def evaluate(
+        self, hp: Hyperparameters, state: TrainState, data: Mapping[str, jax.Array]
+    ) -> dict[str, jax.Array]:
+        """All recorded metrics on the validation split, as "val_accuracy" and the like.
+
+        Where asked for, those of the training split, as "train_accuracy"; "train_loss"
+        stays what the steps of the epoch had.
+        """
+        scores = self.score(
+            hp, state.evaluated, data["validation_x"], data["validation_y"]
+        )
+        found = {f"val_{name}": value for name, value in scores.items()}
+        if self.train_rows:
+            # The training split is in a random order, so its first rows are a sample.
+            x, y = (data[name][: self.train_rows] for name in ("train_x", "train_y"))
+            scores = self.score(hp, state.evaluated, x, y)
+            scores.pop("loss", None)
+            found |= {f"train_{name}": value for name, value in scores.items()}
+        return found
+
+    def score(
+        self, hp: Hyperparameters, variables: Any, x: jax.Array, y: jax.Array
+    ) -> dict[str, jax.Array]:
+        """All recorded metrics for preprocessed ``x`` and targets ``y``."""
+        network = self.network(hp)
+        outputs = forward_in_chunks(
+            lambda rows: network.apply(variables, rows, train=False, key=None)[0], x
+        )
+        return self.measure(self._checked(outputs, x.shape[0]), y)
+
+    def measure(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+        """All recorded metrics of a split's outputs and targets, by name."""
+        return {
+            name: metric(outputs, targets) for name, metric in self.recorded.items()
+        }
+
+    def _checked(self, outputs: jax.Array, rows: int) -> jax.Array:
+        """``outputs``, if their shape is [rows, num_outputs]; seen while tracing."""
+        expected = (rows, self.info.num_outputs)
+        if outputs.shape == expected:
+            return outputs
+        raise HyperparameterError(
+            f"The model must return {expected[1]} outputs for each example, as many as "
+            f"{self._what_outputs_are()}, but for {rows} examples it returns shape "
+            f"{outputs.shape}. End it with a layer of `info.num_outputs` units: "
+            "`model=lambda hp, info: Net(features=info.num_outputs)`."
+        )
+
+    def _what_outputs_are(self) -> str:
+        return "there are targets"
+
+    def export(self, hp: Mapping[str, Any], state: TrainState) -> FittedModel:
+        """The network of its true size, with ``predict`` on raw examples."""
+        plain = Hyperparameters(hp)
+        network = self.network(plain)
+        variables = self.model.slice(state.evaluated, plain, self.info)
+
+        def predict(x: Any) -> jax.Array:
+            inputs = jnp.asarray(self.preprocess(x))
+            raw, _ = network.apply(variables, inputs, train=False, key=None)
+            return self.outputs(raw)
+
+        return FittedModel(
+            module=network.fitted(variables), variables=variables, predict=predict
+        )
+
+    def outputs(self, raw: jax.Array) -> jax.Array:
+        """The network's outputs in the units of the targets."""
+        return raw
+
+    def test(self, hp: Mapping[str, Any], state: TrainState) -> dict[str, jax.Array]:
+        """All recorded metrics on the test split, as "test_accuracy" and the like."""
+        part = self.splits.test
+        if not len(part):
+            return {}
+        plain = Hyperparameters(hp)
+        variables = self.model.slice(state.evaluated, plain, self.info)
+        x, y = self.preprocess(part.x), self.targets(part.y)
+        scores = self.score(plain, variables, jnp.asarray(x), jnp.asarray(y))
+        return {f"test_{name}": value for name, value in scores.items()}
+
+
+def _train_rows(train_metrics: bool | int, rows: int) -> int:
+    """Rows of the training split that are scored after an epoch."""
+    if isinstance(train_metrics, bool):
+        return min(rows, TRAIN_METRIC_ROWS) if train_metrics else 0
+    if not isinstance(train_metrics, int) or train_metrics < 1:
+        raise HyperparameterError(
+            "train_metrics must be True, False or a number of examples of at least 1, "
+            f"but got {train_metrics!r}. Use `train_metrics=True`."
+        )
+    return min(rows, train_metrics)
