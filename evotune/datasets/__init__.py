@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ._arrays import arrays
+from ._characters import characters
+from ._corpus import Corpus
 from ._dataset import Dataset
 from ._files import npz
 from ._idx import read_idx
@@ -13,11 +15,13 @@ from ._splits import Part, Splits, split
 from ._tables import csv
 
 __all__ = [
+    "Corpus",
     "Dataset",
     "Part",
     "Splits",
     "arrays",
     "breast_cancer",
+    "characters",
     "csv",
     "diabetes",
     "digits",

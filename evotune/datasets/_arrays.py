@@ -12,6 +12,7 @@ from evotune import _errors
 from . import _checks
 from ._dataset import Dataset
 from ._labels import encode_labels, is_quantity
+from ._symbols import as_codes, as_vocabulary, same_length
 
 
 def arrays(
@@ -22,6 +23,7 @@ def arrays(
     y_test: Any = None,
     feature_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
+    vocabulary: Sequence[str] | int | None = None,
     regression: bool | None = None,
     name: str = "arrays",
     source: str = "given as arrays",
@@ -40,6 +42,9 @@ def arrays(
         feature_names: Names of the columns of a two-dimensional ``x``.
         class_names: Names of the classes in the order of their codes. With string
             labels these are the labels themselves.
+        vocabulary: Names of symbols by code, or their number, where examples are series
+            of such codes: [N, T] integers, or N sequences of them. Shorter ones are
+            filled up with -1, which models that evotune brings pass by.
         regression: Whether ``y`` are quantities. None: floats are quantities, while
             integers, booleans and strings are classes.
         name: The dataset's name.
@@ -58,10 +63,17 @@ def arrays(
         feature_names = [str(column) for column in x.columns]
     features = None if feature_names is None else tuple(map(str, feature_names))
     found: list[str] = []
-    x_array = _numbers(x, "x", features, found)
-    x_test_array = (
-        None if x_test is None else _numbers(x_test, "x_test", features, found)
-    )
+    symbols = as_vocabulary(vocabulary)
+
+    def examples(values: Any, what: str) -> np.ndarray | None:
+        if symbols is None:
+            return _numbers(values, what, features, found)
+        return as_codes(values, what, found)
+
+    x_array = examples(x, "x")
+    x_test_array = None if x_test is None else examples(x_test, "x_test")
+    if symbols is not None and x_array is not None and x_test_array is not None:
+        x_array, x_test_array = same_length(x_array, x_test_array)
     y_raw, y_test_raw = _plain(y), None if y_test is None else _plain(y_test)
     if regression is None:
         regression = class_names is None and is_quantity(y_raw)
@@ -90,6 +102,7 @@ def arrays(
         y_test=y_test_array,
         feature_names=features,
         class_names=names,
+        vocabulary=symbols,
     )
     _errors.raise_all(found, _errors.DataError, f"Dataset {name!r}")
     assert x_array is not None  # else a problem was raised
@@ -103,6 +116,7 @@ def arrays(
         source=source,
         x_test=x_test_array,
         y_test=y_test_array,
+        vocabulary=symbols,
     )
 
 

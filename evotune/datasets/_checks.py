@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ._symbols import symbol_problems
+
 _LISTED = 8
 """Columns that are listed one by one; the rest is only counted."""
 
@@ -18,6 +20,7 @@ def problems(
     y_test: np.ndarray | None,
     feature_names: tuple[str, ...] | None,
     class_names: tuple[str, ...] | None,
+    vocabulary: tuple[str, ...] | None = None,
 ) -> list[str]:
     """Everything that keeps these arrays from being trained on.
 
@@ -28,16 +31,22 @@ def problems(
         y_test: Like ``y`` for the published test set, or None.
         feature_names: Names of the columns of a two-dimensional ``x``, or None.
         class_names: Names of the classes; None means regression.
+        vocabulary: Symbols by code, where ``x`` is i32[N, T] codes of them.
     """
-    found = [
-        *_features("x", x, feature_names),
-        *_features("x_test", x_test, feature_names),
+    if vocabulary is None:
+        found = _features("x", x, feature_names)
+        found += _features("x_test", x_test, feature_names)
+    else:
+        found = symbol_problems("x", x, vocabulary)
+        found += symbol_problems("x_test", x_test, vocabulary)
+    found += [
         *_targets("y", y, class_names),
         *_targets("y_test", y_test, class_names),
         *_lengths("x", x, "y", y),
         *_lengths("x_test", x_test, "y_test", y_test),
         *_names("feature_names", feature_names),
         *_names("class_names", class_names),
+        *_names("vocabulary", vocabulary),
     ]
     if x is not None and x_test is not None and x.shape[1:] != x_test.shape[1:]:
         found.append(

@@ -20,13 +20,15 @@ class Dataset:
 
     Attributes:
         name: A short name, such as "digits".
-        x: f32[N, ...] examples, finite.
+        x: f32[N, ...] examples, finite; or i32[N, T] codes of symbols, -1 beyond the
+            end of an example that is shorter than others.
         y: i32[N] class codes in 0..C-1, or f32[N] or f32[N, K] to regress on.
         feature_names: Names of the columns of a two-dimensional ``x``, or None.
         class_names: Names of the C classes by code; None means regression.
         source: Where the data come from, for the report.
         x_test: f32[N', ...] of the published test set, or None without one.
         y_test: Like ``y``, of the published test set.
+        vocabulary: Names of the symbols by code; None means that ``x`` are numbers.
 
     Raises:
         DataError: If the arrays do not fit each other or hold values that cannot be
@@ -48,6 +50,7 @@ class Dataset:
     source: str = "given as arrays"
     x_test: np.ndarray | None = None
     y_test: np.ndarray | None = None
+    vocabulary: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         found = []
@@ -62,7 +65,7 @@ class Dataset:
                     f"`{field}` of a Dataset must be a numpy array, but got "
                     f"{type(value).__name__}. Make it with datasets.arrays(x, y)."
                 )
-        for field in ("feature_names", "class_names"):
+        for field in ("feature_names", "class_names", "vocabulary"):
             names = getattr(self, field)
             if names is not None:
                 object.__setattr__(self, field, tuple(str(name) for name in names))
@@ -77,6 +80,7 @@ class Dataset:
                 y_test=self.y_test,
                 feature_names=self.feature_names,
                 class_names=self.class_names,
+                vocabulary=self.vocabulary,
             )
         _errors.raise_all(found, _errors.DataError, f"Dataset {self.name!r}")
 
@@ -134,5 +138,7 @@ class Dataset:
             target = f"{columns} target{'s' if columns != 1 else ''} to regress on"
         else:
             target = f"{self.n_classes} classes"
+        if self.vocabulary is not None:
+            shape += f" of {len(self.vocabulary)} symbols"
         test = "" if self.x_test is None else f" + {len(self.x_test):,} for testing"
         return f"Dataset({self.name!r}, {shape}{test}, {target}, {self.source!r})"

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import traverse_util
 
 from evotune._errors import HyperparameterError
@@ -177,7 +176,7 @@ def _output_shapes(
             if path[-1] == "__call__" and hasattr(values[0], "shape"):
                 shapes["/".join(path[:-1])] = tuple(values[0].shape[1:])
 
-    x = jax.ShapeDtypeStruct((1, *info.input_shape), jnp.float32)
+    x = jax.ShapeDtypeStruct((1, *info.input_shape), info.input_dtype)
     jax.eval_shape(look, variables, x)
     return shapes
 

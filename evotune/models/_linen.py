@@ -59,7 +59,7 @@ class LinenNetwork:
 
     def init(self, key: jax.Array) -> Variables:
         """Initial variables, exactly as ``module.init`` makes them from ``key``."""
-        x = jnp.zeros((1, *self.info.input_shape), jnp.float32)
+        x = jnp.zeros((1, *self.info.input_shape), self.info.input_dtype)
         seen: set[str] = set()
         with _intercept(seen):
             variables = self._modules[False].init(key, x, **self._mode(train=False))

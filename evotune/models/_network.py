@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from evotune._contracts import Binding
 
@@ -21,10 +22,21 @@ class Info:
     Attributes:
         input_shape: Shape of one example, without the batch axis.
         num_outputs: Number of classes, or of regression targets.
+        vocab_size: V, where examples are i32 codes of symbols in 0..V-1, and -1 beyond
+            the end of a shorter one; None where they are numbers.
+        each_step: Whether outputs are wanted at every step of a series, each computed
+            from that step and those before it.
     """
 
     input_shape: tuple[int, ...]
     num_outputs: int
+    vocab_size: int | None = None
+    each_step: bool = False
+
+    @property
+    def input_dtype(self) -> jnp.dtype:
+        """int32 of symbols, float32 of numbers."""
+        return jnp.dtype(jnp.float32 if self.vocab_size is None else jnp.int32)
 
 
 class Network(Protocol):
@@ -41,7 +53,7 @@ class Network(Protocol):
     def apply(
         self, variables: Variables, x: jax.Array, *, train: bool, key: jax.Array | None
     ) -> tuple[jax.Array, Variables]:
-        """Outputs for f32[B, *input_shape], and the variables after the call.
+        """Outputs for [B, *input_shape], and the variables after the call.
 
         ``key`` feeds dropout and the like, and is consumed; None only where ``train``
         is false.

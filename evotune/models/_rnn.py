@@ -15,7 +15,13 @@ from evotune._contracts import Binding
 from evotune.models._checks import value_problems
 from evotune.models._masked import MaskedNetwork, limited, picked, runs_at
 from evotune.models._network import Info, Variables
-from evotune.models._sequences import as_series, series_shape
+from evotune.models._sequences import (
+    as_series,
+    check_symbols,
+    last_step,
+    mean_of_steps,
+    series_shape,
+)
 from evotune.models._slicing import cut_like
 
 CELLS: Mapping[str, type[linen.RNNCellBase]] = {
@@ -41,6 +47,8 @@ class RNNModule(linen.Module):
         pooling: "last" step or "mean" of all.
         dropout: Rate on what each layer hands on.
         patch: Steps of a series that make one.
+        vocab_size: Number of symbols, which are embedded; None for series of numbers.
+        each_step: Whether every step is mapped to outputs, instead of one pooled.
     """
 
     outputs: int
@@ -50,12 +58,24 @@ class RNNModule(linen.Module):
     pooling: str | nn.Choice = "last"
     dropout: float | jax.Array = 0.0
     patch: int = 1
+    vocab_size: int | None = None
+    each_step: bool = False
 
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Maps f32[B, T] or f32[B, T, C] to f32[B, outputs]."""
-        x = as_series(x, patch=self.patch)
-        inputs: int | nn.Size = x.shape[-1]
+        """Maps f32[B, T], f32[B, T, C] or symbols i32[B, T] to f32[B, outputs].
+
+        With ``each_step`` the outputs are f32[B, T, outputs].
+        """
+        inputs: int | nn.Size = self.width
+        valid = None
+        if self.vocab_size is None:
+            x = as_series(x, patch=self.patch)
+            inputs = x.shape[-1]
+        else:
+            check_symbols(x.shape[1:], self.patch)
+            valid = None if self.each_step else x >= 0
+            x = nn.Embed(self.vocab_size, self.width, name="embed")(jnp.maximum(x, 0))
         for index in range(nn.capacity(self.depth)):
             runs = runs_at(index, self.depth)
             cell = make_cell(self.cell, inputs, limited(self.width, runs))
@@ -65,13 +85,13 @@ class RNNModule(linen.Module):
             )
             x = hidden if runs is None else jnp.where(runs, hidden, x)
             inputs = self.width
-        pooled = picked(
-            self.pooling,
-            POOLINGS,
-            "pooling",
-            {"last": lambda: x[:, -1], "mean": lambda: jnp.mean(x, axis=1)},
-        )
-        return nn.Dense(self.outputs, inputs=inputs, name="output")(pooled)
+        if not self.each_step:
+            makers = {
+                "last": lambda: last_step(x, valid),
+                "mean": lambda: mean_of_steps(x, valid),
+            }
+            x = picked(self.pooling, POOLINGS, "pooling", makers)
+        return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
 
 
 def make_cell(
@@ -100,7 +120,10 @@ def make_cell(
 
 @dataclasses.dataclass(frozen=True)
 class RNN:
-    """A recurrent network for series; arguments are used where the space names none.
+    """A recurrent network for series of numbers or of symbols.
+
+    The arguments are used where the space names none. Symbols are embedded in ``width``
+    units; a language model reads its outputs at every step.
 
     Args:
         width: Units of the hidden state of each layer.
@@ -147,7 +170,12 @@ class RNN:
         """See `Model.network`."""
         values = self._values(hp)
         scale = values.pop("init_scale")
-        module = RNNModule(outputs=info.num_outputs, **values)
+        module = RNNModule(
+            outputs=info.num_outputs,
+            vocab_size=info.vocab_size,
+            each_step=info.each_step,
+            **values,
+        )
         return MaskedNetwork(module, info, init_scale=scale)
 
     def _values(self, hp: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,9 +187,11 @@ class RNN:
         values = self._values(sizes)
         steps, inputs = series_shape(info.input_shape, patch=values["patch"])
         width, depth = values["width"], values["depth"]
+        inputs = inputs if info.vocab_size is None else width
         gates = _GATES[values["cell"]] * width
         read = (inputs + width) + (depth - 1) * 2 * width
-        return float(steps * gates * read + width * info.num_outputs)
+        ends = width * info.num_outputs * (steps if info.each_step else 1)
+        return float(steps * gates * read + ends)
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""

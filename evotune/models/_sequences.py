@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import jax
+import jax.numpy as jnp
 
 from evotune._errors import HyperparameterError
 
@@ -50,6 +51,36 @@ def series_shape(
         )
     steps = math.prod(side // patch for side in sides)
     return steps, math.prod(shape) // steps
+
+
+def check_symbols(shape: tuple[int, ...], patch: int) -> None:
+    """Whether examples of ``shape`` can be read symbol by symbol.
+
+    Raises:
+        HyperparameterError: If they are no series of single symbols.
+    """
+    if len(shape) != 1 or patch != 1:
+        raise HyperparameterError(
+            "Symbols must come as series of shape [T] and with patch=1, but an example "
+            f"has shape {shape} and patch is {patch}. Leave `patch` out."
+        )
+
+
+def mean_of_steps(x: jax.Array, valid: jax.Array | None) -> jax.Array:
+    """f32[B, W]: mean of f32[B, T, W] over the steps that are ``valid``, bool[B, T]."""
+    if valid is None:
+        return jnp.mean(x, axis=1)
+    weights = valid.astype(x.dtype)
+    count = jnp.maximum(jnp.sum(weights, axis=1), 1.0)
+    return jnp.einsum("bt,btw->bw", weights, x) / count[:, None]
+
+
+def last_step(x: jax.Array, valid: jax.Array | None) -> jax.Array:
+    """f32[B, W]: f32[B, T, W] at the last step, the last ``valid`` one where given."""
+    if valid is None:
+        return x[:, -1]
+    following = jnp.pad(valid[:, 1:], ((0, 0), (0, 1)))
+    return jnp.einsum("bt,btw->bw", (valid & ~following).astype(x.dtype), x)
 
 
 def _image_shape(

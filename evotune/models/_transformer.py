@@ -38,7 +38,10 @@ _BINDINGS: Mapping[str, Binding] = {
 
 @dataclasses.dataclass(frozen=True)
 class Transformer:
-    """A Transformer encoder for series [T] or [T, C], and for images by patches.
+    """A Transformer for series [T] or [T, C] of numbers or symbols, and for images.
+
+    Images are read by patches. In a language model it has outputs at every step, each
+    of which attends to itself and those before it; else it is an encoder.
 
     The arguments are used where the space names none. Heads and head size are free of
     ``width``: attention maps from ``width`` to ``heads * head_size`` and back.
@@ -105,7 +108,12 @@ class Transformer:
         """See `Model.network`."""
         values = self._values(hp)
         scale = values.pop("init_scale")
-        module = TransformerModule(outputs=info.num_outputs, **values)
+        module = TransformerModule(
+            outputs=info.num_outputs,
+            vocab_size=info.vocab_size,
+            each_step=info.each_step,
+            **values,
+        )
         return MaskedNetwork(module, info, init_scale=scale)
 
     def _values(self, hp: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,10 +128,12 @@ class Transformer:
             info.input_shape, image_shape=self.image_shape, patch=values["patch"]
         )
         width, inner = values["width"], values["heads"] * values["head_size"]
-        length = steps + (values["pooling"] == "class")
+        length = steps + (values["pooling"] == "class" and not info.each_step)
         projections = 4 * width * inner + 2 * width * width * values["mlp_ratio"]
         block = length * (projections + 2 * length * inner)
-        ends = steps * inputs * width + width * info.num_outputs
+        ends = width * info.num_outputs * (steps if info.each_step else 1)
+        if info.vocab_size is None:
+            ends += steps * inputs * width
         return float(ends + values["depth"] * block)
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:

@@ -9,7 +9,7 @@ from flax import linen
 from evotune import nn
 from evotune.models._masked import is_picked, limited, picked, product, runs_at
 from evotune.models._residual import path_rate
-from evotune.models._sequences import as_series
+from evotune.models._sequences import as_series, check_symbols, mean_of_steps
 
 Size = int | nn.Size
 
@@ -41,6 +41,9 @@ class TransformerModule(linen.Module):
             stream; see `nn.drop_path`.
         image_shape: See `as_series`.
         patch: See `as_series`.
+        vocab_size: Number of symbols, which are embedded; None for numbers.
+        each_step: Whether every step is mapped to outputs, and attends only to itself
+            and those before it, instead of one that is pooled.
     """
 
     outputs: int
@@ -58,16 +61,23 @@ class TransformerModule(linen.Module):
     drop_path: float | jax.Array = 0.0
     image_shape: tuple[int, ...] | None = None
     patch: int = 1
+    vocab_size: int | None = None
+    each_step: bool = False
 
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Maps f32[B, T], f32[B, T, C] or images to f32[B, outputs]."""
-        x = as_series(x, image_shape=self.image_shape, patch=self.patch)
-        x = nn.Dense(self.width, name="embed")(x) + self._positions(x.shape[1])
-        if self.pooling == "class":
+        """Maps f32[B, T], f32[B, T, C], images or symbols i32[B, T] to outputs.
+
+        These are f32[B, outputs], with ``each_step`` f32[B, T, outputs].
+        """
+        x, valid = self._embedded(x)
+        pools_class = self.pooling == "class" and not self.each_step
+        if pools_class:
             token = self.param("class", lambda key: self._rows(key, 1))
             token = jnp.broadcast_to(token[None], (x.shape[0], 1, x.shape[-1]))
             x = jnp.concatenate([x, token], axis=1)
+            if valid is not None:
+                valid = jnp.pad(valid, ((0, 0), (0, 1)), constant_values=True)
         x = nn.Dropout(self.dropout, name="dropout_embed")(x, deterministic=not train)
         for index in range(nn.capacity(self.depth)):
             runs = runs_at(index, self.depth)
@@ -82,11 +92,15 @@ class TransformerModule(linen.Module):
                 dropout=self.dropout,
                 attention_dropout=self.attention_dropout,
                 drop_path=path_rate(self.drop_path, index, nn.active(self.depth)),
+                causal=self.each_step,
                 name=f"block_{index}",
-            )(x, train=train)
+            )(x, train=train, valid=valid)
             x = y if runs is None else jnp.where(runs, y, x)
-        pooled = x[:, -1] if self.pooling == "class" else jnp.mean(x, axis=1)
-        pooled = picked(
+        if pools_class:
+            x = x[:, -1]
+        elif not self.each_step:
+            x = mean_of_steps(x, valid)
+        x = picked(
             self.norm_position,
             NORM_POSITIONS,
             "norm_position",
@@ -94,11 +108,22 @@ class TransformerModule(linen.Module):
                 "pre": lambda: nn.LayerNorm(
                     limited(self.width, is_picked(self.norm_position, "pre")),
                     name="norm",
-                )(pooled),
-                "post": lambda: pooled,
+                )(x),
+                "post": lambda: x,
             },
         )
-        return nn.Dense(self.outputs, inputs=self.width, name="output")(pooled)
+        return nn.Dense(self.outputs, inputs=self.width, name="output")(x)
+
+    def _embedded(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """f32[B, T, width], and bool[B, T] where symbols are; None where all are."""
+        if self.vocab_size is None:
+            x = as_series(x, image_shape=self.image_shape, patch=self.patch)
+            x = nn.Dense(self.width, name="embed")(x)
+            return x + self._positions(x.shape[1]), None
+        check_symbols(x.shape[1:], self.patch)
+        valid = None if self.each_step else x >= 0
+        x = nn.Embed(self.vocab_size, self.width, name="embed")(jnp.maximum(x, 0))
+        return x + self._positions(x.shape[1]), valid
 
     def _positions(self, steps: int) -> jax.Array:
         """f32[1, steps, width] to add to the embedding."""
@@ -141,14 +166,18 @@ class _Block(linen.Module):
     dropout: float | jax.Array
     attention_dropout: float | jax.Array
     drop_path: float | jax.Array
+    causal: bool = False
 
     @linen.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, *, train: bool, valid: jax.Array | None = None
+    ) -> jax.Array:
         attention = nn.MultiHeadAttention(
             self.heads,
             self.head_size,
             self.width,
             dropout=self.attention_dropout,
+            causal=self.causal,
             name="attention",
         )
         up = nn.Dense(self.hidden, inputs=self.width, name="up")
@@ -157,7 +186,12 @@ class _Block(linen.Module):
         def feed_forward(x: jax.Array) -> jax.Array:
             return down(nn.activation(self.activation, up(x)))
 
-        layers = (lambda x: attention(x, deterministic=not train), feed_forward)
+        mask = None if valid is None else valid[:, None, None, :]
+
+        def attend(x: jax.Array) -> jax.Array:
+            return attention(x, deterministic=not train, mask=mask)
+
+        layers = (attend, feed_forward)
         for index, layer in enumerate(layers):
             norm = nn.LayerNorm(self.inner_width, name=f"norm_{index}")
             drop = nn.Dropout(self.dropout, name=f"dropout_{index}")

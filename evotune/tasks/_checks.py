@@ -1,9 +1,12 @@
-"""Problems with how long, on how much and how strictly a network is trained."""
+"""Problems with what is trained, and how long, on how much and how strictly."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from evotune._errors import HyperparameterError
+from evotune.models import CNN, MLP, Info
 
 
 def check_lengths(values: Mapping[str, tuple[Any, ...]], *, rows: int) -> list[str]:
@@ -55,6 +58,30 @@ def check_lengths(values: Mapping[str, tuple[Any, ...]], *, rows: int) -> list[s
         "Use `ema=Float(0.9, 0.999)`; 0 takes the weights as they are."
         for value in values.get("ema", ())
         if not 0 <= value < 1
+    ]
+
+
+def check_model(model: Any, info: Info) -> None:
+    """Whether a model can read examples such as ``info`` says.
+
+    Raises:
+        HyperparameterError: If they are symbols, and it takes numbers.
+    """
+    if info.vocab_size is not None and isinstance(model, (MLP, CNN)):
+        raise HyperparameterError(
+            f"{type(model).__name__} takes numbers, but examples are codes of "
+            f"{info.vocab_size} symbols. Use `model=et.models.RNN()` or "
+            "`et.models.Transformer()`, which embed them, or a module of your own."
+        )
+
+
+def check_symbols(values: Mapping[str, tuple[Any, ...]], names: Any) -> list[str]:
+    """Problems with augmentations, called ``names``, of examples that are symbols."""
+    return [
+        f"{name} changes numbers, but examples are codes of symbols. "
+        f"Leave `{name}` out of the space."
+        for name in names
+        if name in values
     ]
 
 

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from evotune._contracts import Binding
 from evotune._errors import DataError
 from evotune.datasets import Dataset
-from evotune.metrics import CLASSIFICATION, Metric, cross_entropy
+from evotune.metrics import CLASSIFICATION, Metric
 from evotune.tasks._class_weight import class_weights
 from evotune.tasks._hyperparameters import Hyperparameters
+from evotune.tasks._losses import check_smoothing, smoothed_cross_entropy
 from evotune.tasks._metrics import Monitored
 from evotune.tasks._supervised import Supervised
 
@@ -29,7 +29,9 @@ class Classification(Supervised):
     model adds any name that it reads. ``docs/api.md`` lists all of them.
 
     Args:
-        dataset: Examples and labels.
+        dataset: Examples and labels. Examples may be series of symbols,
+            `et.datasets.arrays(codes, y, vocabulary=words)`: they are not scaled, and
+            `et.models.RNN` and `et.models.Transformer` embed them.
         model: `et.models.MLP()`, or a function of any of ``hp``, ``info``, ``rngs``
             that returns a Flax module, linen or nnx.
         metric: A name in `et.metrics.CLASSIFICATION`, such as "accuracy", "loss",
@@ -115,13 +117,7 @@ class Classification(Supervised):
         The weighted loss is sum_i w_i loss_i / B, so that an example weighs the same in
         every batch.
         """
-        if "label_smoothing" in hp:
-            labels = jax.nn.one_hot(targets, self.info.num_outputs, dtype=outputs.dtype)
-            smoothing = jnp.asarray(hp["label_smoothing"], outputs.dtype)
-            labels = optax.losses.smooth_labels(labels, smoothing)
-            losses = optax.losses.softmax_cross_entropy(outputs, labels)
-        else:
-            losses = cross_entropy(outputs, targets)
+        losses = smoothed_cross_entropy(hp, outputs, targets)
         if self.class_weights is not None:
             labels = jax.nn.one_hot(targets, self.info.num_outputs, dtype=outputs.dtype)
             losses *= labels @ jnp.asarray(self.class_weights, outputs.dtype)
@@ -129,12 +125,7 @@ class Classification(Supervised):
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Task.check`."""
-        return super().check(values) + [
-            f"label_smoothing must lie in [0, 1), but may be {value!r}. "
-            "Use `label_smoothing=Float(0.0, 0.2)`."
-            for value in values.get("label_smoothing", ())
-            if not 0 <= value < 1
-        ]
+        return super().check(values) + check_smoothing(values)
 
     def _what_outputs_are(self) -> str:
         return f"there are classes in dataset {self.dataset.name!r}"

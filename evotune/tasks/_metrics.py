@@ -78,7 +78,7 @@ def _monitored(metric: Any, known: Mapping[str, Metric]) -> Metric:
 def check_traceable(
     metrics: Iterable[Metric],
     outputs: jax.ShapeDtypeStruct,
-    targets: jax.ShapeDtypeStruct,
+    targets: Any,
 ) -> None:
     """Traces each metric once; runs nothing.
 
@@ -92,9 +92,10 @@ def check_traceable(
         except HyperparameterError:
             raise
         except Exception as error:
+            described = ", ".join(map(_words, jax.tree.leaves(targets)))
             raise HyperparameterError(
                 f"Metric {metric.name!r} cannot be computed of outputs "
-                f"{_words(outputs)} and targets {_words(targets)}: {error} A function "
+                f"{_words(outputs)} and targets {described}: {error} A function "
                 "of your own must be one that JAX can trace: jax.numpy instead of "
                 "numpy, and no `if` on values."
             ) from error

@@ -1,16 +1,22 @@
-"""Scaling of inputs, and forward passes that fit in the cache."""
+"""Inputs as networks see them, and forward passes that fit in the cache."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evotune._errors import DataError
+
 CHUNK = 2048
 """Examples in one forward pass of an evaluation; more are taken in turns."""
+
+STEPS = 16_384
+"""Steps in one where each step of a series has its own outputs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +49,31 @@ class Scaler:
         return x * self.scale[None, :] + self.mean[None, :]
 
 
+def checked_codes(x: Any, vocab_size: int) -> np.ndarray:
+    """i32[N, T] of the integers ``x`` in 0..V-1, or -1 beyond an example's end.
+
+    Raises:
+        DataError: If they are none.
+    """
+    x = np.asarray(x)
+    inside = x.dtype.kind in "iu" and x.ndim == 2
+    if inside and (not x.size or -1 <= x.min() <= x.max() < vocab_size):
+        return x.astype(np.int32)
+    seen = f" in {x.min()}..{x.max()}" if inside else ""
+    raise DataError(
+        f"Examples must be [N, T] codes of symbols, integers in 0..{vocab_size - 1}, "
+        f"but got {x.dtype} of shape {x.shape}{seen}. Encode them as the dataset was."
+    )
+
+
 def forward_in_chunks(
-    forward: Callable[[jax.Array], jax.Array], x: jax.Array
+    forward: Callable[[jax.Array], jax.Array], x: jax.Array, *, at_once: int = CHUNK
 ) -> jax.Array:
-    """``forward(x)`` along the first axis, at most `CHUNK` examples at a time."""
+    """``forward(x)`` along the first axis, at most ``at_once`` examples at a time."""
     rows = x.shape[0]
-    if rows <= CHUNK:
+    if rows <= at_once:
         return forward(x)
-    chunks = -(-rows // CHUNK)
+    chunks = -(-rows // at_once)
     size = -(-rows // chunks)
     padding = [(0, chunks * size - rows)] + [(0, 0)] * (x.ndim - 1)
     padded = jnp.pad(x, padding).reshape(chunks, size, *x.shape[1:])

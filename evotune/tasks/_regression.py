@@ -85,11 +85,11 @@ class Regression(Supervised):
             standardize=standardize,
             num_outputs=columns,
         )
-        self.target_scaler = Scaler.fit(_columns(self.splits.train.y))
+        self.target_scaler = Scaler.fit(as_columns(self.splits.train.y))
 
     def targets(self, y: np.ndarray) -> np.ndarray:
         """f32[N, K] targets, scaled."""
-        return self.target_scaler(_columns(y))
+        return self.target_scaler(as_columns(y))
 
     def outputs(self, raw: jax.Array) -> jax.Array:
         """f32[N, K] in the targets' own units; f32[N] where they have one axis."""
@@ -104,20 +104,28 @@ class Regression(Supervised):
 
     def measure(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
         """All recorded metrics of scaled outputs and targets, in their own units."""
-        # Several targets have no unit in common.
-        one = self.info.num_outputs == 1
-        unit = float(self.target_scaler.scale[0]) if one else 1.0
-        scores = {}
-        for name, metric in self.recorded.items():
-            if metric is REGRESSION["loss"]:
-                scores[name] = metric(outputs, targets)
-            elif metric.degree is None:
-                unscaled = map(self.target_scaler.inverse, (outputs, targets))
-                scores[name] = metric(*unscaled)
-            else:
-                scores[name] = metric(outputs, targets) * unit**metric.degree
-        return scores
+        return {
+            name: in_units(metric, self.target_scaler, outputs, targets)
+            for name, metric in self.recorded.items()
+        }
 
 
-def _columns(y: np.ndarray) -> np.ndarray:
+def in_units(
+    metric: Metric, scaler: Scaler, outputs: jax.Array, targets: jax.Array
+) -> jax.Array:
+    """f32[]: ``metric`` of scaled outputs and targets f32[N, K], in their own units.
+
+    "loss" is of the scaled ones, and so are metrics with a unit where K > 1, as several
+    targets have no unit in common.
+    """
+    if metric is REGRESSION["loss"]:
+        return metric(outputs, targets)
+    if metric.degree is None:
+        return metric(*map(scaler.inverse, (outputs, targets)))
+    unit = float(scaler.scale[0]) if len(scaler.scale) == 1 else 1.0
+    return metric(outputs, targets) * unit**metric.degree
+
+
+def as_columns(y: np.ndarray) -> np.ndarray:
+    """f32[N, K] of targets f32[N] or f32[N, K]."""
     return y[:, None] if y.ndim == 1 else y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from evotune._errors import HyperparameterError
-from evotune.datasets import Dataset, Splits, split
+from evotune.datasets import Corpus, Dataset, Splits, split
 from evotune.metrics import Metric
 from evotune.models import Info, Network, as_model
+from evotune.tasks._checks import check_model
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import (
     Monitored,
@@ -21,7 +22,13 @@ from evotune.tasks._metrics import (
     objective_metric,
     recorded_metrics,
 )
-from evotune.tasks._preprocessing import Scaler, forward_in_chunks
+from evotune.tasks._preprocessing import (
+    CHUNK,
+    STEPS,
+    Scaler,
+    checked_codes,
+    forward_in_chunks,
+)
 from evotune.tasks._task import FittedModel, Task
 from evotune.tasks._train_state import TrainState
 
@@ -42,14 +49,17 @@ class Scored(Task):
         recorded: The metrics that are recorded, by name: those, the objective and the
             monitored ones.
         train_rows: Training examples that are scored after an epoch; 0 for none.
+        each_step: Whether the network has outputs at every step of a series.
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = {}
     always: ClassVar[tuple[str, ...] | None] = None
+    each_step: ClassVar[bool] = False
+    dataset: Any
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | Corpus,
         *,
         model: Any,
         metric: str | Metric,
@@ -69,22 +79,34 @@ class Scored(Task):
         self.recorded = recorded_metrics(objective, monitor, always, self.metrics)
         self.metric = f"val_{objective.name}"
         self.direction = objective.direction
-        self.splits: Splits = split(
-            dataset, validation=validation, test=test, seed=split_seed
+        self.splits: Splits = self._split(
+            validation=validation, test=test, seed=split_seed
         )
+        symbols = dataset.vocabulary
         self.info = Info(
-            input_shape=tuple(dataset.x.shape[1:]), num_outputs=num_outputs
+            input_shape=tuple(self.splits.train.x.shape[1:]),
+            num_outputs=num_outputs,
+            vocab_size=None if symbols is None else len(symbols),
+            each_step=self.each_step,
         )
-        self.scaler = Scaler.fit(self.splits.train.x) if standardize else None
+        check_model(self.model, self.info)
+        scales = standardize and symbols is None
+        self.scaler = Scaler.fit(self.splits.train.x) if scales else None
         self.train_rows = _train_rows(train_metrics, len(self.splits.train))
         self._check_metrics([m for n, m in self.recorded.items() if n not in always])
 
+    def _split(self, *, validation: float, test: float, seed: int) -> Splits:
+        return split(self.dataset, validation=validation, test=test, seed=seed)
+
     def _check_metrics(self, metrics: Iterable[Metric]) -> None:
-        rows, columns = len(self.splits.validation), self.info.num_outputs
-        outputs = jax.ShapeDtypeStruct((rows, columns), np.float32)
-        labels = jax.ShapeDtypeStruct((rows,), np.int32)
-        classes = self.dataset.n_classes is not None
-        check_traceable(metrics, outputs, labels if classes else outputs)
+        labels = self.splits.validation.y
+        columns = self.info.num_outputs
+        outputs = jax.ShapeDtypeStruct((labels.size, columns), np.float32)
+        if labels.dtype.kind == "i":
+            targets = jax.ShapeDtypeStruct((labels.size,), np.int32)
+        else:
+            targets = outputs = jax.ShapeDtypeStruct((len(labels), columns), np.float32)
+        check_traceable(metrics, outputs, targets)
 
     @functools.cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -97,7 +119,12 @@ class Scored(Task):
         }
 
     def preprocess(self, x: Any) -> np.ndarray:
-        """f32[N, *input_shape] as the network sees it: scaled by the training split."""
+        """f32[N, *input_shape] as the network sees it: scaled by the training split.
+
+        Symbols are i32[N, T] codes, as they are.
+        """
+        if self.info.vocab_size is not None:
+            return checked_codes(x, self.info.vocab_size)
         x = np.asarray(x, np.float32)
         return x if self.scaler is None else self.scaler(x)
 
@@ -141,7 +168,10 @@ class Scored(Task):
         found = {f"val_{name}": value for name, value in scores.items()}
         if self.train_rows:
             # The training split is in a random order, so its first rows are a sample.
-            x, y = (data[name][: self.train_rows] for name in ("train_x", "train_y"))
+            x, y = (
+                jax.tree.map(lambda array: array[: self.train_rows], data[name])
+                for name in ("train_x", "train_y")
+            )
             scores = self.score(hp, state.evaluated, x, y)
             scores.pop("loss", None)
             found |= {f"train_{name}": value for name, value in scores.items()}
@@ -153,7 +183,9 @@ class Scored(Task):
         """All recorded metrics for preprocessed ``x`` and targets ``y``."""
         network = self.network(hp)
         outputs = forward_in_chunks(
-            lambda rows: network.apply(variables, rows, train=False, key=None)[0], x
+            lambda rows: network.apply(variables, rows, train=False, key=None)[0],
+            x,
+            at_once=CHUNK if not self.each_step else -(-STEPS // x.shape[1]),
         )
         return self.measure(self._checked(outputs, x.shape[0]), y)
 
@@ -165,13 +197,15 @@ class Scored(Task):
 
     def _checked(self, outputs: jax.Array, rows: int) -> jax.Array:
         """``outputs``, if their shape is [rows, num_outputs]; seen while tracing."""
-        expected = (rows, self.info.num_outputs)
+        steps = self.info.input_shape if self.each_step else ()
+        expected = (rows, *steps, self.info.num_outputs)
         if outputs.shape == expected:
             return outputs
         raise HyperparameterError(
-            f"The model must return {expected[1]} outputs for each example, as many as "
-            f"{self._what_outputs_are()}, but for {rows} examples it returns shape "
-            f"{outputs.shape}. End it with a layer of `info.num_outputs` units: "
+            f"The model must return {expected[-1]} outputs for each example, as many "
+            f"as {self._what_outputs_are()}, but for {rows} examples it returns shape "
+            f"{outputs.shape} instead of {expected}. End it with a layer of "
+            "`info.num_outputs` units: "
             "`model=lambda hp, info: Net(features=info.num_outputs)`."
         )
 
@@ -180,18 +214,25 @@ class Scored(Task):
 
     def export(self, hp: Mapping[str, Any], state: TrainState) -> FittedModel:
         """The network of its true size, with ``predict`` on raw examples."""
+        module, variables, forward = self._exported(hp, state)
+
+        def predict(x: Any) -> jax.Array:
+            return self.outputs(forward(jnp.asarray(self.preprocess(x))))
+
+        return FittedModel(module=module, variables=variables, predict=predict)
+
+    def _exported(
+        self, hp: Mapping[str, Any], state: TrainState
+    ) -> tuple[Any, Any, Callable[[jax.Array], jax.Array]]:
+        """The module, its variables, and both as a function of preprocessed x."""
         plain = Hyperparameters(hp)
         network = self.network(plain)
         variables = self.model.slice(state.evaluated, plain, self.info)
 
-        def predict(x: Any) -> jax.Array:
-            inputs = jnp.asarray(self.preprocess(x))
-            raw, _ = network.apply(variables, inputs, train=False, key=None)
-            return self.outputs(raw)
+        def forward(x: jax.Array) -> jax.Array:
+            return network.apply(variables, x, train=False, key=None)[0]
 
-        return FittedModel(
-            module=network.fitted(variables), variables=variables, predict=predict
-        )
+        return network.fitted(variables), variables, forward
 
     def outputs(self, raw: jax.Array) -> jax.Array:
         """The network's outputs in the units of the targets."""
@@ -205,7 +246,8 @@ class Scored(Task):
         plain = Hyperparameters(hp)
         variables = self.model.slice(state.evaluated, plain, self.info)
         x, y = self.preprocess(part.x), self.targets(part.y)
-        scores = self.score(plain, variables, jnp.asarray(x), jnp.asarray(y))
+        x, y = jax.tree.map(jnp.asarray, (x, y))
+        scores = self.score(plain, variables, x, y)
         return {f"test_{name}": value for name, value in scores.items()}
 
 

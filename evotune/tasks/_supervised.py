@@ -14,7 +14,7 @@ from evotune._contracts import Binding
 from evotune.augmentation import BINDINGS as AUGMENTATION_BINDINGS
 from evotune.augmentation import augment, check_augmentation, partners
 from evotune.tasks._averaging import Average
-from evotune.tasks._checks import check_lengths
+from evotune.tasks._checks import check_lengths, check_symbols
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._penalty import penalty
 from evotune.tasks._scored import Scored
@@ -22,6 +22,7 @@ from evotune.tasks._train_state import TrainState
 
 DEFAULT_BATCH_SIZE = 64
 DEFAULT_EPOCHS = 20
+_EXAMPLES = ("train_x", "train_y")
 
 
 class Supervised(Scored):
@@ -82,7 +83,7 @@ class Supervised(Scored):
         key: jax.Array,
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         """One step of the optimiser on the rows ``batch`` of the training split."""
-        x, y = data["train_x"][batch], data["train_y"][batch]
+        x, y = (jax.tree.map(lambda a: a[batch], data[n]) for n in _EXAMPLES)
         x, weight = augment(key, x, hp)
         now = training.at_step(hp, state.step, self._own_steps(hp))
         network, optimizer = self.network(hp), training.make_optimizer(now)
@@ -93,7 +94,7 @@ class Supervised(Scored):
             outputs = self._checked(outputs, len(batch))
             loss = self.loss(hp, outputs, y)
             if weight is not None:  # of mixup
-                other = self.loss(hp, outputs, partners(y))
+                other = self.loss(hp, outputs, jax.tree.map(partners, y))
                 loss = weight * loss + (1.0 - weight) * other
             return loss + penalty(now, params), (loss, variables)
 
@@ -111,7 +112,10 @@ class Supervised(Scored):
         problems = training.check_training(values) + self.model.check(
             {k: v for k, v in values.items() if k in self.model.bindings}
         )
-        problems += check_augmentation(values, self.info.input_shape)
+        if self.info.vocab_size is None:
+            problems += check_augmentation(values, self.info.input_shape)
+        else:
+            problems += check_symbols(values, AUGMENTATION_BINDINGS)
         return problems + check_lengths(values, rows=len(self.splits.train))
 
     def ignores(

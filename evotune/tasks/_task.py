@@ -24,12 +24,12 @@ class FittedModel:
         module: The plain Flax module (an nnx module holds its own variables).
         variables: Its variables, as ``module.apply(variables, x)`` takes them.
         predict: Maps raw examples to outputs (logits or targets in their own units),
-            preprocessing included.
+            preprocessing included; of several heads a dict by head.
     """
 
     module: Any
     variables: PyTree
-    predict: Callable[[Any], jax.Array]
+    predict: Callable[[Any], Any]
 
     def __iter__(self) -> Any:
         """Unpacks as ``module, variables = result.best_model()``."""

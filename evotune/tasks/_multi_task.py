@@ -1,0 +1,280 @@
+"""Several tasks learnt by one network, with a head and a metric each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from evotune._contracts import Binding
+from evotune._errors import DataError, HyperparameterError, nearest, raise_all
+from evotune.datasets import Dataset, Part, Splits, split
+from evotune.metrics import Metric
+from evotune.tasks._heads import Head
+from evotune.tasks._hyperparameters import Hyperparameters
+from evotune.tasks._losses import check_smoothing
+from evotune.tasks._metrics import check_traceable
+from evotune.tasks._supervised import Supervised
+
+_WEIGHT = "loss_weight_"
+
+
+class MultiTask(Supervised):
+    """Trains one network to tell several things of the same examples.
+
+    Each head is a dataset with the same examples and targets of its own: classes, which
+    are told apart by cross-entropy, or quantities, which are scaled and predicted by
+    squared error. The heads share the network, whose last layer has the outputs of all
+    of them side by side. What training minimises is sum_h w_h loss_h.
+
+    Every epoch records the loss and the metric of each head, as "val_digit_loss" and
+    "val_digit_accuracy" of a head called "digit", and "val_loss", the sum of w_h
+    loss_h with the constant ``weights``, so that members can be compared.
+
+    Hyperparameters known by name are those of `Classification`, and "loss_weight_digit"
+    of a head called "digit": its w_h, traced, instead of the constant one.
+
+    Args:
+        heads: Datasets by the heads' names, all with the same examples. Rows are split
+            as those of the first: stratified where it has classes.
+        model: As for `Classification`. The best model's ``predict`` returns outputs by
+            head, those to regress on in their own units.
+        metrics: A metric for any of the heads, a name or an `et.metrics.Metric`;
+            "accuracy" or "r2" where there is none.
+        objective: What the search is about: a head's name, for its metric; "mean" of
+            the metrics, which must get better in one direction; or "loss".
+        weights: w_h, finite and at least 0, by head; 1 where there is none.
+        train_metrics: As for `Classification`.
+        validation: Fraction of the examples that the search is judged on.
+        test: Fraction that only the winner is tested on.
+        split_seed: Seed of the splits.
+        standardize: Whether to scale inputs by statistics of the training split.
+
+    Raises:
+        DataError: If examples differ between heads, or cannot be split.
+        HyperparameterError: If a name, metric, weight or objective does not fit; lists
+            everything found.
+
+    Reference:
+        Caruana (1997), Multitask learning.
+
+    Example:
+        >>> import evotune as et
+        >>> digits = et.datasets.digits()
+        >>> ink = et.datasets.arrays(digits.x, digits.x.mean(axis=1))
+        >>> task = et.tasks.MultiTask({"digit": digits, "ink": ink}, objective="digit")
+        >>> task.metric, sorted(task.recorded)
+        ('val_digit_accuracy', ['digit_accuracy', 'digit_loss', 'ink_loss', 'ink_r2',
+        'loss'])
+        >>> space = et.Space(loss_weight_ink=et.Float(0.01, 1.0, log=True))
+    """
+
+    always: ClassVar[tuple[str, ...] | None] = ()
+    bindings: ClassVar[Mapping[str, Binding]] = {
+        **Supervised.bindings,
+        "label_smoothing": Binding.TRACED,
+    }
+
+    def __init__(
+        self,
+        heads: Mapping[str, Dataset],
+        *,
+        model: Any = None,
+        metrics: Mapping[str, str | Metric] | None = None,
+        objective: str = "mean",
+        weights: Mapping[str, float] | None = None,
+        train_metrics: bool | int = False,
+        validation: float = 0.2,
+        test: float = 0.2,
+        split_seed: int = 0,
+        standardize: bool = True,
+    ):
+        """See the class."""
+        metrics, weights = dict(metrics or {}), dict(weights or {})
+        _check_heads(heads, metrics, weights)
+        first = next(iter(heads.values()))
+        rows = split(first, validation=validation, test=test, seed=split_seed)
+        self.heads: dict[str, Head] = {}
+        column = 0
+        for name, dataset in heads.items():
+            head = Head.of(
+                name, dataset, metrics.get(name), first=column, train=rows.train.index
+            )
+            self.heads[name], column = head, head.columns.stop
+        self.weights = {name: float(weights.get(name, 1.0)) for name in heads}
+        recorded = self._metrics()
+        super().__init__(
+            first,
+            model=model,
+            metric=self._objective(objective, recorded),
+            monitor=recorded.values(),
+            train_metrics=train_metrics,
+            validation=validation,
+            test=test,
+            split_seed=split_seed,
+            standardize=standardize,
+            num_outputs=column,
+        )
+
+    def _metrics(self) -> dict[str, Metric]:
+        """All metrics, of outputs f32[N, all columns] and targets by head."""
+
+        def of_head(function: Any, name: str) -> Any:
+            return lambda outputs, targets: function(outputs, targets[name])
+
+        found: dict[str, Metric] = {}
+        for name, head in self.heads.items():
+            score, kind = of_head(head.score, name), head.metric
+            loss = of_head(head.plain_loss, name)
+            both = {
+                f"{name}_{kind.name}": Metric(
+                    score, kind.direction, f"{name}_{kind.name}"
+                ),
+                f"{name}_loss": Metric(loss, "minimize", f"{name}_loss"),
+            }
+            found |= both
+        return {**found, "loss": Metric(self._total, "minimize", "loss")}
+
+    def _total(self, outputs: jax.Array, targets: Any) -> jax.Array:
+        losses = [
+            self.weights[name] * head.plain_loss(outputs, targets[name])
+            for name, head in self.heads.items()
+        ]
+        return jnp.sum(jnp.stack(losses))
+
+    def _objective(self, objective: str, recorded: Mapping[str, Metric]) -> Metric:
+        if objective == "loss":
+            return recorded["loss"]
+        if objective in self.heads:
+            return recorded[f"{objective}_{self.heads[objective].metric.name}"]
+        known = [*self.heads, "mean", "loss"]
+        if objective != "mean":
+            raise HyperparameterError(
+                f"objective must be one of {known}, but got {objective!r}."
+                f"{nearest(str(objective), known)}"
+            )
+        kinds = {name: head.metric for name, head in self.heads.items()}
+        directions = {kind.direction for kind in kinds.values()}
+        if len(directions) > 1:
+            listed = ", ".join(
+                f"{n}: {k.name} ({k.direction})" for n, k in kinds.items()
+            )
+            raise HyperparameterError(
+                "The heads' metrics must get better in one direction for "
+                f"objective='mean', but are {listed}. Use `objective={known[0]!r}`, or "
+                "other `metrics`."
+            )
+
+        def mean(outputs: jax.Array, targets: Any) -> jax.Array:
+            scores = [h.score(outputs, targets[n]) for n, h in self.heads.items()]
+            return jnp.mean(jnp.stack(scores))
+
+        return Metric(mean, directions.pop(), "mean")
+
+    def _split(self, *, validation: float, test: float, seed: int) -> Splits:
+        rows = split(self.dataset, validation=validation, test=test, seed=seed)
+        published = self.dataset.x_test is not None
+
+        def with_targets(part: Part, *, of_test: bool) -> Part:
+            y: Any = {
+                name: (head.dataset.y_test if of_test else head.dataset.y)[part.index]  # type: ignore[index]
+                for name, head in self.heads.items()
+            }
+            return dataclasses.replace(part, y=y)
+
+        return Splits(
+            train=with_targets(rows.train, of_test=False),
+            validation=with_targets(rows.validation, of_test=False),
+            test=with_targets(rows.test, of_test=published),
+        )
+
+    def _check_metrics(self, metrics: Any) -> None:
+        rows = len(self.splits.validation)
+        outputs = jax.ShapeDtypeStruct((rows, self.info.num_outputs), np.float32)
+        check_traceable(metrics, outputs, self.targets(self.splits.validation.y))
+
+    def targets(self, y: Any) -> Any:
+        """Targets by head, those to regress on scaled."""
+        return {name: head.targets(y[name]) for name, head in self.heads.items()}
+
+    def outputs(self, raw: jax.Array) -> Any:
+        """Outputs by head, those to regress on in the targets' own units."""
+        return {name: head.outputs(raw) for name, head in self.heads.items()}
+
+    def declared(self) -> Mapping[str, Binding]:
+        """See `Task.declared`."""
+        weights = [f"{_WEIGHT}{name}" for name in self.heads]
+        return {**super().declared(), **dict.fromkeys(weights, Binding.TRACED)}
+
+    def loss(self, hp: Hyperparameters, outputs: jax.Array, targets: Any) -> jax.Array:
+        """sum_h w_h loss_h of the batch."""
+        losses = [
+            hp.get(f"{_WEIGHT}{name}", self.weights[name])
+            * head.loss(hp, outputs, targets[name])
+            for name, head in self.heads.items()
+        ]
+        return jnp.sum(jnp.stack(losses))
+
+    def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
+        """See `Task.check`."""
+        problems = super().check(values) + check_smoothing(values)
+        return problems + [
+            f"{_WEIGHT}{name} must be at least 0, but may be {value!r}. "
+            f"Use `{_WEIGHT}{name}=Float(0.01, 1.0, log=True)`."
+            for name in self.heads
+            for value in values.get(f"{_WEIGHT}{name}", ())
+            if not value >= 0
+        ]
+
+    def _what_outputs_are(self) -> str:
+        return f"the heads {', '.join(self.heads)} have together"
+
+
+def _check_heads(
+    heads: Mapping[str, Dataset],
+    metrics: Mapping[str, Any],
+    weights: Mapping[str, Any],
+) -> None:
+    """Raises what keeps ``heads`` from sharing a network."""
+    if len(heads) < 2 or not all(str(name).isidentifier() for name in heads):
+        raise HyperparameterError(
+            "heads must be at least two datasets by names that are identifiers, as "
+            f"they are part of names such as 'val_digit_loss', but got {list(heads)}. "
+            "Use `{'digit': digits, 'ink': ink}`."
+        )
+    problems = [
+        f"{what} must be by head, but {name!r} is none.{nearest(str(name), heads)}"
+        for what, given in (("metrics", metrics), ("weights", weights))
+        for name in given
+        if name not in heads
+    ]
+    problems += [
+        f"weights must be finite numbers of at least 0, but {name!r} has {value!r}."
+        for name, value in weights.items()
+        if not (isinstance(value, (int, float)) and 0 <= value < float("inf"))
+    ]
+    problems += [
+        f"{name!r} cannot be the name of a head, because it is an `objective` of its "
+        "own. Use another name."
+        for name in ("mean", "loss")
+        if name in heads
+    ]
+    raise_all(problems, HyperparameterError, "MultiTask")
+    (first, one), *others = heads.items()
+    for name, dataset in others:
+        if not _same(one.x, dataset.x) or not _same(one.x_test, dataset.x_test):
+            raise DataError(
+                f"All heads must have the same examples, but `x` or `x_test` of "
+                f"{name!r} differs from that of {first!r}. Make both of one array: "
+                "`et.datasets.arrays(x, y)`."
+            )
+
+
+def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return np.array_equal(a, b)
