@@ -24,6 +24,8 @@ def arrays(
     feature_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
     vocabulary: Sequence[str] | int | None = None,
+    sample_weight: Any = None,
+    sample_weight_test: Any = None,
     regression: bool | None = None,
     name: str = "arrays",
     source: str = "given as arrays",
@@ -45,6 +47,9 @@ def arrays(
         vocabulary: Names of symbols by code, or their number, where examples are series
             of such codes: [N, T] integers, or N sequences of them. Shorter ones are
             filled up with -1, which models that evotune brings pass by.
+        sample_weight: [N] numbers of at least 0: how much each example counts, in the
+            loss that is minimised and in the metrics; they are split along with it.
+        sample_weight_test: [N'] likewise, of a published test set.
         regression: Whether ``y`` are quantities. None: floats are quantities, while
             integers, booleans and strings are classes.
         name: The dataset's name.
@@ -117,7 +122,17 @@ def arrays(
         x_test=x_test_array,
         y_test=y_test_array,
         vocabulary=symbols,
+        sample_weight=_weights(sample_weight),
+        sample_weight_test=_weights(sample_weight_test),
     )
+
+
+def _weights(values: Any) -> np.ndarray | None:
+    """f32 of numbers; other things as they are, for `Dataset` to refuse."""
+    array = None if values is None else _plain(values)
+    if array is None or array.dtype.kind not in "biuf":
+        return array
+    return array.astype(np.float32)
 
 
 def _plain(values: Any) -> np.ndarray:

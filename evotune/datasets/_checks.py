@@ -63,6 +63,28 @@ def problems(
     return found
 
 
+def weight_problems(
+    what: str, weights: np.ndarray | None, examples: np.ndarray | None
+) -> list[str]:
+    """What keeps ``weights`` from being f32[N], at least 0, of the N ``examples``."""
+    if weights is None:
+        return []
+    rows = 0 if examples is None else len(examples)
+    if weights.dtype != np.float32 or weights.shape != (rows,):
+        return [
+            f"`{what}` must be float32 of shape [{rows}], one for each example, but "
+            f"got {weights.dtype} of shape {weights.shape}. Give one number a row: "
+            "datasets.arrays(x, y, sample_weight=...)."
+        ]
+    if not np.all(np.isfinite(weights)) or weights.min() < 0 or not weights.any():
+        return [
+            f"`{what}` must be finite, at least 0 and not all 0, but lies in "
+            f"{weights.min():g}..{weights.max():g}. Leave out examples that should not "
+            "count."
+        ]
+    return []
+
+
 def not_finite(
     values: np.ndarray, what: str, names: Sequence[str] | None = None
 ) -> list[str]:

@@ -29,6 +29,9 @@ class Dataset:
         x_test: f32[N', ...] of the published test set, or None without one.
         y_test: Like ``y``, of the published test set.
         vocabulary: Names of the symbols by code; None means that ``x`` are numbers.
+        sample_weight: f32[N] how much each example counts, in the loss and in metrics;
+            at least 0. None means that all count the same.
+        sample_weight_test: Likewise f32[N'] of the published test set.
 
     Raises:
         DataError: If the arrays do not fit each other or hold values that cannot be
@@ -51,10 +54,15 @@ class Dataset:
     x_test: np.ndarray | None = None
     y_test: np.ndarray | None = None
     vocabulary: tuple[str, ...] | None = None
+    sample_weight: np.ndarray | None = None
+    sample_weight_test: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         found = []
-        for field in ("x", "y", "x_test", "y_test"):
+        for field in (
+            *("x", "y", "x_test", "y_test"),
+            *("sample_weight", "sample_weight_test"),
+        ):
             value = getattr(self, field)
             if isinstance(value, np.ndarray):
                 view = value.view()
@@ -82,6 +90,11 @@ class Dataset:
                 class_names=self.class_names,
                 vocabulary=self.vocabulary,
             )
+            for field, rows in (
+                ("sample_weight", self.x),
+                ("sample_weight_test", self.x_test),
+            ):
+                found += _checks.weight_problems(field, getattr(self, field), rows)
         _errors.raise_all(found, _errors.DataError, f"Dataset {self.name!r}")
 
     def __len__(self) -> int:

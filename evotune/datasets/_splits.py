@@ -21,11 +21,13 @@ class Part:
         y: i32[n] class codes, or f32[n] or f32[n, K].
         index: i64[n] their rows in ``Dataset.x``, or in ``Dataset.x_test`` for the test
             part of a dataset with a published test set.
+        weight: f32[n] how much each row counts; None where all count the same.
     """
 
     x: np.ndarray
     y: np.ndarray
     index: np.ndarray
+    weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         """n, the number of rows."""
@@ -124,18 +126,28 @@ def split(
         name: order[part_of[order] == part]
         for part, name in enumerate(("train", *sizes))
     }
-    parts = {
-        name: Part(x=dataset.x[i], y=dataset.y[i], index=i) for name, i in index.items()
-    }
-    nothing = np.arange(0)
-    parts.setdefault(
-        "test", Part(x=dataset.x[nothing], y=dataset.y[nothing], index=nothing)
-    )
+    parts = {name: _rows(dataset, i) for name, i in index.items()}
+    parts.setdefault("test", _rows(dataset, np.arange(0)))
     if dataset.x_test is not None and dataset.y_test is not None:
         everything = np.arange(len(dataset.x_test))
-        parts["test"] = Part(x=dataset.x_test, y=dataset.y_test, index=everything)
+        parts["test"] = Part(
+            x=dataset.x_test,
+            y=dataset.y_test,
+            index=everything,
+            weight=dataset.sample_weight_test,
+        )
     return Splits(
         train=parts["train"], validation=parts["validation"], test=parts["test"]
+    )
+
+
+def _rows(dataset: Dataset, index: np.ndarray) -> Part:
+    weight = dataset.sample_weight
+    return Part(
+        x=dataset.x[index],
+        y=dataset.y[index],
+        index=index,
+        weight=None if weight is None else weight[index],
     )
 
 

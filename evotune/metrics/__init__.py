@@ -3,7 +3,8 @@
 Classification takes logits f32[N, C] and labels i32[N], regression outputs and targets
 f32[N, K], several labels logits f32[N, L] and targets [N, L] of zeros and ones. Numbers
 are those of scikit-learn, and finite where outputs are; what they are where
-scikit-learn raises or warns stands with each. Tasks find them by name in
+scikit-learn raises or warns stands with each. Those that take ``sample_weight`` there
+take it here, f32[N] of at least 0. Tasks find them by name in
 `CLASSIFICATION`, `REGRESSION` and `MULTILABEL`.
 """
 
@@ -42,6 +43,7 @@ from evotune.metrics._regression import (
     r2,
     root_mean_squared_error,
 )
+from evotune.metrics._weights import weighted_mean
 
 __all__ = [
     "CLASSIFICATION",
@@ -80,4 +82,5 @@ __all__ = [
     "root_mean_squared_error",
     "subset_accuracy",
     "top_k_accuracy",
+    "weighted_mean",
 ]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from evotune._errors import HyperparameterError
+from evotune.metrics._weights import weighted_mean
 
 
 def expected_calibration_error(
@@ -42,7 +43,9 @@ def expected_calibration_error(
     return jnp.sum(jnp.abs(jnp.mean(gaps, axis=0)))
 
 
-def brier_score(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def brier_score(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """Mean of sum_c (p_c - [label is c])^2 over examples; half of it for two classes.
 
     Equal to sklearn.metrics.brier_score_loss(labels=range(C)).
@@ -50,6 +53,7 @@ def brier_score(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
 
     Reference:
         Brier (1950), Verification of forecasts expressed in terms of probability.
@@ -57,5 +61,5 @@ def brier_score(logits: jax.Array, labels: jax.Array) -> jax.Array:
     classes = logits.shape[-1]
     chosen = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
     error = jnp.square(jax.nn.softmax(logits, axis=-1) - chosen)
-    score = jnp.mean(jnp.sum(error, axis=-1))
+    score = weighted_mean(jnp.sum(error, axis=-1), sample_weight)
     return 0.5 * score if classes == 2 else score

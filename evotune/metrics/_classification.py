@@ -16,11 +16,14 @@ from evotune.metrics._averages import (
     recall_of,
 )
 from evotune.metrics._confusion import confusion_matrix
+from evotune.metrics._weights import weighted_mean
 
 _LARGEST_EXPONENT = 88.0  # exp of it is float32's largest number, but for a factor 2
 
 
-def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def accuracy(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """Fraction of examples whose largest logit is that of their label.
 
     Equal to sklearn.metrics.accuracy_score.
@@ -28,11 +31,15 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
-    return jnp.mean((jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32))
+    right = (jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32)
+    return weighted_mean(right, sample_weight)
 
 
-def balanced_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def balanced_accuracy(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """Mean of the recall of every class that has examples.
 
     Equal to sklearn.metrics.balanced_accuracy_score, which warns where a class is
@@ -41,13 +48,20 @@ def balanced_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
-    hits, predicted, true = _counts(logits, labels)
+    hits, predicted, true = _counts(logits, labels, sample_weight)
     recalls = recall_of(hits, predicted, true)
     return ratio(jnp.sum(recalls), jnp.sum((true > 0).astype(jnp.float32)))
 
 
-def top_k_accuracy(logits: jax.Array, labels: jax.Array, *, k: int = 5) -> jax.Array:
+def top_k_accuracy(
+    logits: jax.Array,
+    labels: jax.Array,
+    sample_weight: jax.Array | None = None,
+    *,
+    k: int = 5,
+) -> jax.Array:
     """Fraction of examples whose label is among the ``k`` largest logits.
 
     Equal to sklearn.metrics.top_k_accuracy_score(labels=range(C)): of equal logits that
@@ -57,6 +71,7 @@ def top_k_accuracy(logits: jax.Array, labels: jax.Array, *, k: int = 5) -> jax.A
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
         k: At least 1.
 
     Raises:
@@ -67,10 +82,14 @@ def top_k_accuracy(logits: jax.Array, labels: jax.Array, *, k: int = 5) -> jax.A
     own = _of_label(logits, labels)[:, None]
     later = jnp.arange(logits.shape[-1])[None, :] > labels[:, None]
     before = (logits > own) | ((logits == own) & later)
-    return jnp.mean((jnp.sum(before, axis=-1) < k).astype(jnp.float32))
+    return weighted_mean(
+        (jnp.sum(before, axis=-1) < k).astype(jnp.float32), sample_weight
+    )
 
 
-def log_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def log_loss(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """Mean cross-entropy between softmax(logits) and the labels, in nats.
 
     Equal to sklearn.metrics.log_loss(labels=range(C)) of the probabilities, which
@@ -79,8 +98,9 @@ def log_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
-    return jnp.mean(cross_entropy(logits, labels))
+    return weighted_mean(cross_entropy(logits, labels), sample_weight)
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -97,7 +117,9 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(logits, axis=-1) - picked
 
 
-def perplexity(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def perplexity(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """exp(`log_loss`): as uncertain as a fair choice among so many classes.
 
     At most exp(88), where float32 ends.
@@ -105,12 +127,19 @@ def perplexity(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
-    return jnp.exp(jnp.minimum(log_loss(logits, labels), _LARGEST_EXPONENT))
+    return jnp.exp(
+        jnp.minimum(log_loss(logits, labels, sample_weight), _LARGEST_EXPONENT)
+    )
 
 
 def precision(
-    logits: jax.Array, labels: jax.Array, *, average: str = "macro"
+    logits: jax.Array,
+    labels: jax.Array,
+    sample_weight: jax.Array | None = None,
+    *,
+    average: str = "macro",
 ) -> jax.Array:
     """Fraction of the predictions of a class that are right, averaged over classes.
 
@@ -119,6 +148,7 @@ def precision(
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
         average: "macro" is the mean over the classes that have examples or
             predictions, "weighted" that weighted by examples, "micro" counts all
             classes together, which is the accuracy, "binary" takes class 1 of two.
@@ -133,34 +163,48 @@ def precision(
         >>> float(precision(logits, jnp.array([0, 1, 0])))
         0.75
     """
-    return _averaged(precision_of, logits, labels, average)
+    return _averaged(precision_of, logits, labels, sample_weight, average)
 
 
 def recall(
-    logits: jax.Array, labels: jax.Array, *, average: str = "macro"
+    logits: jax.Array,
+    labels: jax.Array,
+    sample_weight: jax.Array | None = None,
+    *,
+    average: str = "macro",
 ) -> jax.Array:
     """Fraction of the examples of a class that are found, averaged over classes.
 
     Equal to sklearn.metrics.recall_score(zero_division=0). Arguments and errors are
     those of `precision`.
     """
-    return _averaged(recall_of, logits, labels, average)
+    return _averaged(recall_of, logits, labels, sample_weight, average)
 
 
-def f1(logits: jax.Array, labels: jax.Array, *, average: str = "macro") -> jax.Array:
+def f1(
+    logits: jax.Array,
+    labels: jax.Array,
+    sample_weight: jax.Array | None = None,
+    *,
+    average: str = "macro",
+) -> jax.Array:
     """Harmonic mean of a class's precision and recall, averaged over classes.
 
     Equal to sklearn.metrics.f1_score(zero_division=0). Arguments and errors are those
     of `precision`.
     """
-    return _averaged(f1_of, logits, labels, average)
+    return _averaged(f1_of, logits, labels, sample_weight, average)
 
 
 def _averaged(
-    score: Score, logits: jax.Array, labels: jax.Array, average: str
+    score: Score,
+    logits: jax.Array,
+    labels: jax.Array,
+    sample_weight: jax.Array | None,
+    average: str,
 ) -> jax.Array:
     check_average(average, ("micro", "macro", "weighted", "binary"))
-    hits, predicted, true = _counts(logits, labels)
+    hits, predicted, true = _counts(logits, labels, sample_weight)
     if average == "binary":
         classes = logits.shape[-1]
         if classes != 2:
@@ -171,14 +215,17 @@ def _averaged(
             )
         return score(hits[1], predicted[1], true[1])
     counted = (predicted + true) > 0
+    if sample_weight is not None:  # a class is there even if nothing of it counts
+        _, predictions, examples = _counts(logits, labels, None)
+        counted = (predictions + examples) > 0
     return averaged(score, hits, predicted, true, average=average, counted=counted)
 
 
 def _counts(
-    logits: jax.Array, labels: jax.Array
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """f32[C] each: right predictions of a class, its predictions, its examples."""
-    table = confusion_matrix(logits, labels).astype(jnp.float32)
+    table = confusion_matrix(logits, labels, sample_weight).astype(jnp.float32)
     return jnp.diagonal(table), jnp.sum(table, axis=0), jnp.sum(table, axis=1)
 
 

@@ -11,8 +11,12 @@ from evotune._errors import HyperparameterError
 from evotune.metrics._averages import ratio
 
 
-def confusion_matrix(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def confusion_matrix(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """i32[C, C]: examples by class (rows) and predicted class (columns).
+
+    Weighted ones are f32[C, C] sums of weights.
 
     Equal to sklearn.metrics.confusion_matrix(labels=range(C)). Counts are exact up to
     2^24 examples.
@@ -20,6 +24,7 @@ def confusion_matrix(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
 
     Example:
         >>> import jax.numpy as jnp
@@ -30,10 +35,14 @@ def confusion_matrix(logits: jax.Array, labels: jax.Array) -> jax.Array:
     classes = logits.shape[-1]
     true = jax.nn.one_hot(labels, classes, dtype=jnp.float32)
     predicted = jax.nn.one_hot(jnp.argmax(logits, -1), classes, dtype=jnp.float32)
+    if sample_weight is not None:
+        return (true * sample_weight[:, None]).T @ predicted
     return jnp.round(true.T @ predicted).astype(jnp.int32)
 
 
-def matthews(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def matthews(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """Correlation of classes and predicted classes, in [-1, 1].
 
     Equal to sklearn.metrics.matthews_corrcoef, for two classes and for more; 0 where
@@ -42,12 +51,13 @@ def matthews(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
 
     Reference:
         Gorodkin (2004), Comparing two K-category assignments by a K-category
         correlation coefficient.
     """
-    table = confusion_matrix(logits, labels)
+    table = confusion_matrix(logits, labels, sample_weight)
     true, predicted = _margins(table)
     spread = _disagreement(true, true) * _disagreement(predicted, predicted)
     return ratio(_beyond_chance(table), jnp.sqrt(spread))
@@ -56,6 +66,7 @@ def matthews(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def cohen_kappa(
     logits: jax.Array,
     labels: jax.Array,
+    sample_weight: jax.Array | None = None,
     *,
     weights: Literal["linear", "quadratic"] | None = None,
 ) -> jax.Array:
@@ -68,6 +79,7 @@ def cohen_kappa(
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
         weights: How much a wrong class i instead of j counts: None counts 1, "linear"
             abs(i - j), "quadratic" its square, for classes in an order.
 
@@ -77,7 +89,7 @@ def cohen_kappa(
     Reference:
         Cohen (1960), A coefficient of agreement for nominal scales.
     """
-    table = confusion_matrix(logits, labels)
+    table = confusion_matrix(logits, labels, sample_weight)
     true, predicted = _margins(table)
     if weights is None:
         return ratio(_beyond_chance(table), _disagreement(true, predicted))

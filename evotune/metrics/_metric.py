@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from evotune._errors import HyperparameterError
+from evotune._signatures import parameter_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +20,10 @@ class Metric:
 
     Attributes:
         function: (outputs f32[N, C or K], targets i32[N] or f32[N, K]) -> a scalar, of
-            functions that JAX can trace. It must give a finite number for finite
-            outputs, because a member whose numbers stop to be finite counts as
-            diverged.
+            functions that JAX can trace; a third argument ``sample_weight``, f32[N],
+            gets how much each example counts, where the dataset says so. It must give a
+            finite number for finite outputs, because a member whose numbers stop to be
+            finite counts as diverged.
         direction: "maximize" or "minimize".
         name: What curves and scores are called by, after "val_", "train_" or "test_";
             the function's own name unless given.
@@ -40,7 +42,7 @@ class Metric:
         'bias'
     """
 
-    function: Callable[[jax.Array, jax.Array], Any]
+    function: Callable[..., Any]
     direction: Literal["maximize", "minimize"]
     name: str = ""
     degree: int | None = dataclasses.field(default=None, kw_only=True)
@@ -67,13 +69,33 @@ class Metric:
             )
         object.__setattr__(self, "name", name)
 
-    def __call__(self, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the function takes ``sample_weight``."""
+        return "sample_weight" in parameter_names(self.function)
+
+    def __call__(
+        self,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
+    ) -> jax.Array:
         """f32[]: the score of ``outputs``, as float32, against ``targets``.
+
+        Args:
+            outputs: f32[N, ...].
+            targets: [N, ...].
+            sample_weight: f32[N] how much each example counts, where the function takes
+                it; None for all the same.
 
         Raises:
             HyperparameterError: If the function returns more than a scalar.
         """
-        score = jnp.asarray(self.function(outputs.astype(jnp.float32), targets))
+        more: dict[str, Any] = {}
+        if sample_weight is not None and self.is_weighted:
+            more = {"sample_weight": sample_weight}
+        outputs = outputs.astype(jnp.float32)
+        score = jnp.asarray(self.function(outputs, targets, **more))
         if score.shape:
             raise HyperparameterError(
                 f"A metric must return a scalar, but {self.name!r} returns shape "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -11,7 +13,9 @@ GUESSING = 0.5
 """The area under the ROC curve where there is nothing to rank."""
 
 
-def roc_auc(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def roc_auc(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """Area under the ROC curve; of several classes the mean, each against the rest.
 
     The chance that an example of the class has a higher probability than one of
@@ -23,6 +27,7 @@ def roc_auc(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
 
     Reference:
         Hanley, McNeil (1982), The meaning and use of the area under a receiver
@@ -35,10 +40,12 @@ def roc_auc(logits: jax.Array, labels: jax.Array) -> jax.Array:
         0.875
     """
     scores, positive = _one_against_rest(logits, labels)
-    return mean_area(scores, positive)
+    return mean_area(scores, positive, sample_weight)
 
 
-def average_precision(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def average_precision(
+    logits: jax.Array, labels: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """Area under the precision-recall curve: sum_n (R_n - R_{n-1}) P_n.
 
     Equal to sklearn.metrics.average_precision_score of the probabilities: of class 1 of
@@ -49,68 +56,107 @@ def average_precision(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Args:
         logits: f32[N, C].
         labels: i32[N] in 0..C-1.
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
     scores, positive = _one_against_rest(logits, labels)
-    each = jax.vmap(area_under_precision, in_axes=1)(scores, positive)
+    each = of_columns(area_under_precision, scores, positive, sample_weight)
     present = jnp.any(positive, axis=0).astype(jnp.float32)
     return ratio(jnp.sum(each * present), jnp.sum(present))
 
 
-def mean_area(scores: jax.Array, positive: jax.Array) -> jax.Array:
+def mean_area(
+    scores: jax.Array, positive: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """f32[]: mean of `area_under_roc` over the columns where it is defined.
 
     Args:
         scores: f32[N, L].
         positive: bool[N, L].
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
-    each = jax.vmap(area_under_roc, in_axes=1)(scores, positive)
+    each = of_columns(area_under_roc, scores, positive, sample_weight)
     defined = jnp.any(positive, axis=0) & jnp.any(~positive, axis=0)
     count = jnp.sum(defined.astype(jnp.float32))
     mean = ratio(jnp.sum(jnp.where(defined, each, 0.0)), count)
     return jnp.where(count > 0, mean, GUESSING)
 
 
-def area_under_roc(scores: jax.Array, positive: jax.Array) -> jax.Array:
+def of_columns(
+    area: Callable[..., jax.Array],
+    scores: jax.Array,
+    positive: jax.Array,
+    sample_weight: jax.Array | None,
+) -> jax.Array:
+    """f32[L]: ``area`` of each column of scores f32[N, L] and positives bool[N, L]."""
+    if sample_weight is None:
+        return jax.vmap(area, in_axes=1)(scores, positive)
+    return jax.vmap(area, in_axes=(1, 1, None))(scores, positive, sample_weight)
+
+
+def area_under_roc(
+    scores: jax.Array, positive: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """f32[]: P(score of a positive > of a negative) + P(they are equal) / 2.
 
     Args:
         scores: f32[N].
         positive: bool[N]; 0 is returned unless there are positives and negatives.
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
-    positive, starts, ends = _in_order(scores, positive)
-    negative = 1 - positive
+    positive, negative, starts, ends = _in_order(scores, positive, sample_weight)
     count = jnp.cumsum(negative)
+    most = len(scores) if sample_weight is None else count[-1]
     below = jax.lax.cummax(jnp.where(starts, count - negative, 0))
-    up_to = jax.lax.cummin(jnp.where(ends, count, len(scores)), reverse=True)
+    up_to = jax.lax.cummin(jnp.where(ends, count, most), reverse=True)
     share = 0.5 * (below + up_to).astype(jnp.float32)
     share = ratio(share, jnp.full_like(share, count[-1]))
     return _mean_of_positives(share, positive)
 
 
-def area_under_precision(scores: jax.Array, positive: jax.Array) -> jax.Array:
+def area_under_precision(
+    scores: jax.Array, positive: jax.Array, sample_weight: jax.Array | None = None
+) -> jax.Array:
     """f32[]: mean over positives of the precision among all that score as high.
 
     Args:
         scores: f32[N].
         positive: bool[N]; 0 is returned without any positive.
+        sample_weight: f32[N] how much each example counts; None for all the same.
     """
-    positive, starts, _ = _in_order(scores, positive)
+    positive, negative, starts, _ = _in_order(scores, positive, sample_weight)
     count = jnp.cumsum(positive)
     below = jax.lax.cummax(jnp.where(starts, count - positive, 0))
-    everything_below = jax.lax.cummax(jnp.where(starts, jnp.arange(len(scores)), 0))
-    hits, everything = count[-1] - below, len(scores) - everything_below
+    before: jax.Array = jnp.arange(len(scores))
+    total: int | jax.Array = len(scores)
+    if sample_weight is not None:
+        counts = jnp.cumsum(positive + negative)
+        before, total = counts - positive - negative, counts[-1]
+    everything_below = jax.lax.cummax(jnp.where(starts, before, 0))
+    hits, everything = count[-1] - below, total - everything_below
     precision = ratio(hits.astype(jnp.float32), everything.astype(jnp.float32))
     return _mean_of_positives(precision, positive)
 
 
 def _in_order(
-    scores: jax.Array, positive: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """By rising score: i32[N] positives, bool[N] where ties start and end."""
-    scores, positive = jax.lax.sort((scores, positive.astype(jnp.int32)), num_keys=1)
+    scores: jax.Array, positive: jax.Array, sample_weight: jax.Array | None
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """By rising score: positives and negatives [N], bool[N] where ties start and end.
+
+    They are i32[N] counts, or f32[N] weights.
+    """
+    positive = positive.astype(jnp.int32)
+    if sample_weight is None:
+        scores, positive = jax.lax.sort((scores, positive), num_keys=1)
+        negative = None
+    else:
+        negative = (1 - positive).astype(jnp.float32) * sample_weight
+        positive = positive.astype(jnp.float32) * sample_weight
+        scores, positive, negative = jax.lax.sort(
+            (scores, positive, negative), num_keys=1
+        )
     edge, changes = jnp.ones(1, bool), scores[1:] != scores[:-1]
     starts, ends = jnp.append(edge, changes), jnp.append(changes, edge)
-    return positive, starts, ends
+    return positive, 1 - positive if negative is None else negative, starts, ends
 
 
 def _mean_of_positives(values: jax.Array, positive: jax.Array) -> jax.Array:

@@ -75,6 +75,27 @@ def check_model(model: Any, info: Info) -> None:
         )
 
 
+def check_outputs(shape: Any, expected: tuple[int, ...], what: str) -> None:
+    """Whether a network's outputs have the ``expected`` shape; seen while tracing.
+
+    Args:
+        shape: Of the outputs.
+        expected: [rows, outputs], with the steps between where each has its own.
+        what: What there are as many of as outputs, such as "there are targets".
+
+    Raises:
+        HyperparameterError: If they have not.
+    """
+    if shape == expected:
+        return
+    raise HyperparameterError(
+        f"The model must return {expected[-1]} outputs for each example, as many as "
+        f"{what}, but for {expected[0]} examples it returns shape {shape} instead of "
+        f"{expected}. End it with a layer of `info.num_outputs` units: "
+        "`model=lambda hp, info: Net(features=info.num_outputs)`."
+    )
+
+
 def check_symbols(values: Mapping[str, tuple[Any, ...]], names: Any) -> list[str]:
     """Problems with augmentations, called ``names``, of examples that are symbols."""
     return [

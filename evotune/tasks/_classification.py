@@ -11,12 +11,13 @@ import jax.numpy as jnp
 from evotune._contracts import Binding
 from evotune._errors import DataError
 from evotune.datasets import Dataset
-from evotune.metrics import CLASSIFICATION, Metric
+from evotune.metrics import CLASSIFICATION, Metric, weighted_mean
 from evotune.tasks._class_weight import class_weights
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._losses import check_smoothing, smoothed_cross_entropy
 from evotune.tasks._metrics import Monitored
 from evotune.tasks._supervised import Supervised
+from evotune.training import Regularize
 
 
 class Classification(Supervised):
@@ -46,6 +47,10 @@ class Classification(Supervised):
             minimises, by class name, 1 where there is none. "balanced" takes
             N / (C * examples of the class), from the training split. The metrics,
             "val_loss" among them, are not weighted.
+        regularize: Which weights weight_decay, l1 and l2 act on: "kernels", that is,
+            arrays of two or more axes, "all", a regular expression that is searched in
+            paths such as "hidden_0/kernel", or a function (path, parameter) -> bool;
+            see `et.training.regularized`.
         validation: Fraction of the examples that the search is judged on.
         test: Fraction that only the winner is tested on; a published test set is used
             instead where the dataset has one.
@@ -80,6 +85,7 @@ class Classification(Supervised):
         metric: str | Metric = "accuracy",
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
+        regularize: Regularize = "kernels",
         class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
         validation: float = 0.2,
         test: float = 0.2,
@@ -99,6 +105,7 @@ class Classification(Supervised):
             metric=metric,
             monitor=monitor,
             train_metrics=train_metrics,
+            regularize=regularize,
             validation=validation,
             test=test,
             split_seed=split_seed,
@@ -110,18 +117,23 @@ class Classification(Supervised):
         )
 
     def loss(
-        self, hp: Hyperparameters, outputs: jax.Array, targets: jax.Array
+        self,
+        hp: Hyperparameters,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
     ) -> jax.Array:
         """Mean cross-entropy of the batch, in nats: smoothed, weighted where asked.
 
-        The weighted loss is sum_i w_i loss_i / B, so that an example weighs the same in
-        every batch.
+        With weights of classes it is sum_i w_i loss_i / B, so that an example weighs
+        the same in every batch; with weights s_i of examples it is sum_i s_i w_i loss_i
+        / sum_i s_i.
         """
         losses = smoothed_cross_entropy(hp, outputs, targets)
         if self.class_weights is not None:
             labels = jax.nn.one_hot(targets, self.info.num_outputs, dtype=outputs.dtype)
             losses *= labels @ jnp.asarray(self.class_weights, outputs.dtype)
-        return jnp.mean(losses)
+        return weighted_mean(losses, sample_weight)
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Task.check`."""

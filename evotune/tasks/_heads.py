@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from evotune.datasets import Dataset
@@ -17,6 +16,7 @@ from evotune.metrics import (
     Metric,
     log_loss,
     mean_squared_error,
+    weighted_mean,
 )
 from evotune.tasks._losses import smoothed_cross_entropy
 from evotune.tasks._metrics import objective_metric
@@ -78,7 +78,11 @@ class Head:
         return y if self.scaler is None else self.scaler(as_columns(y))
 
     def loss(
-        self, hp: Mapping[str, Any], outputs: jax.Array, targets: jax.Array
+        self,
+        hp: Mapping[str, Any],
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
     ) -> jax.Array:
         """f32[]: mean cross-entropy, or squared error of scaled targets.
 
@@ -86,23 +90,36 @@ class Head:
             hp: ``label_smoothing`` is read where it is there.
             outputs: f32[B, all columns] of the network.
             targets: Of this head.
+            sample_weight: f32[B] how much each example counts for this head.
         """
         own = outputs[:, self.columns]
         if self.scaler is None:
-            return jnp.mean(smoothed_cross_entropy(hp, own, targets))
-        return mean_squared_error(own, targets)
+            losses = smoothed_cross_entropy(hp, own, targets)
+            return weighted_mean(losses, sample_weight)
+        return mean_squared_error(own, targets, sample_weight)
 
-    def plain_loss(self, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    def plain_loss(
+        self,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
+    ) -> jax.Array:
         """f32[]: `loss` without smoothing, of a split."""
         own = outputs[:, self.columns]
-        return (log_loss if self.scaler is None else mean_squared_error)(own, targets)
+        loss = log_loss if self.scaler is None else mean_squared_error
+        return loss(own, targets, sample_weight)
 
-    def score(self, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    def score(
+        self,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
+    ) -> jax.Array:
         """f32[]: the metric, of quantities in their own units."""
         own = outputs[:, self.columns]
         if self.scaler is None:
-            return self.metric(own, targets)
-        return in_units(self.metric, self.scaler, own, targets)
+            return self.metric(own, targets, sample_weight)
+        return in_units(self.metric, self.scaler, own, targets, sample_weight)
 
     def outputs(self, raw: jax.Array) -> jax.Array:
         """f32[N, C] logits, or f32[N, K] or f32[N] in the units of the targets."""

@@ -19,6 +19,7 @@ from evotune.tasks._losses import check_smoothing, smoothed_cross_entropy
 from evotune.tasks._metrics import Monitored
 from evotune.tasks._supervised import Supervised
 from evotune.tasks._train_state import TrainState
+from evotune.training import Regularize
 
 _METRICS = (
     "loss",
@@ -56,6 +57,7 @@ class LanguageModel(Supervised):
         monitor: As for `Classification`; "loss", "perplexity" and "accuracy" always
             are.
         train_metrics: As for `Classification`, of the first windows of the text.
+        regularize: As for `Classification`.
         validation: Share of the text that the search is judged on.
         test: Share of the text, its end, that only the winner is tested on.
 
@@ -93,6 +95,7 @@ class LanguageModel(Supervised):
         metric: str | Metric = "perplexity",
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
+        regularize: Regularize = "kernels",
         validation: float = 0.1,
         test: float = 0.1,
     ):
@@ -109,6 +112,7 @@ class LanguageModel(Supervised):
             metric=metric,
             monitor=monitor,
             train_metrics=train_metrics,
+            regularize=regularize,
             validation=validation,
             test=test,
             split_seed=0,
@@ -120,12 +124,22 @@ class LanguageModel(Supervised):
         return self.dataset.split(validation=validation, test=test)
 
     def loss(
-        self, hp: Hyperparameters, outputs: jax.Array, targets: jax.Array
+        self,
+        hp: Hyperparameters,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
     ) -> jax.Array:
         """Mean cross-entropy over all steps, in nats: smoothed where asked."""
+        del sample_weight  # no corpus has one
         return jnp.mean(smoothed_cross_entropy(hp, outputs, targets))
 
-    def measure(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+    def measure(
+        self,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
+    ) -> dict[str, jax.Array]:
         """All recorded metrics, each step of each window an example."""
         return super().measure(
             outputs.reshape(-1, outputs.shape[-1]), targets.reshape(-1)

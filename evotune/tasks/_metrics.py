@@ -10,6 +10,9 @@ import jax
 from evotune._errors import HyperparameterError
 from evotune.metrics import Metric, find
 
+TRAIN_METRIC_ROWS = 10_000
+"""Most training examples that `train_metrics=True` scores after an epoch."""
+
 Monitored = str | Metric | Callable[[jax.Array, jax.Array], Any]
 
 
@@ -103,3 +106,19 @@ def check_traceable(
 
 def _words(struct: jax.ShapeDtypeStruct) -> str:
     return f"{struct.dtype}[{', '.join(map(str, struct.shape))}]"
+
+
+def rows_to_score(train_metrics: bool | int, rows: int) -> int:
+    """How many of ``rows`` of the training split are scored after an epoch.
+
+    Raises:
+        HyperparameterError: If ``train_metrics`` is neither a bool nor a number.
+    """
+    if isinstance(train_metrics, bool):
+        return min(rows, TRAIN_METRIC_ROWS) if train_metrics else 0
+    if not isinstance(train_metrics, int) or train_metrics < 1:
+        raise HyperparameterError(
+            "train_metrics must be True, False or a number of examples of at least 1, "
+            f"but got {train_metrics!r}. Use `train_metrics=True`."
+        )
+    return min(rows, train_metrics)

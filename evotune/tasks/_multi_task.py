@@ -11,14 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from evotune._contracts import Binding
-from evotune._errors import DataError, HyperparameterError, nearest, raise_all
+from evotune._errors import HyperparameterError, nearest
 from evotune.datasets import Dataset, Part, Splits, split
 from evotune.metrics import Metric
+from evotune.tasks._head_checks import check_heads
 from evotune.tasks._heads import Head
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._losses import check_smoothing
 from evotune.tasks._metrics import check_traceable
 from evotune.tasks._supervised import Supervised
+from evotune.training import Regularize
 
 _WEIGHT = "loss_weight_"
 
@@ -40,7 +42,8 @@ class MultiTask(Supervised):
 
     Args:
         heads: Datasets by the heads' names, all with the same examples. Rows are split
-            as those of the first: stratified where it has classes.
+            as those of the first: stratified where it has classes. ``sample_weight`` of
+            a dataset is that of its head: 0 where a target is not known.
         model: As for `Classification`. The best model's ``predict`` returns outputs by
             head, those to regress on in their own units.
         metrics: A metric for any of the heads, a name or an `et.metrics.Metric`;
@@ -49,6 +52,7 @@ class MultiTask(Supervised):
             the metrics, which must get better in one direction; or "loss".
         weights: w_h, finite and at least 0, by head; 1 where there is none.
         train_metrics: As for `Classification`.
+        regularize: As for `Classification`.
         validation: Fraction of the examples that the search is judged on.
         test: Fraction that only the winner is tested on.
         split_seed: Seed of the splits.
@@ -88,6 +92,7 @@ class MultiTask(Supervised):
         objective: str = "mean",
         weights: Mapping[str, float] | None = None,
         train_metrics: bool | int = False,
+        regularize: Regularize = "kernels",
         validation: float = 0.2,
         test: float = 0.2,
         split_seed: int = 0,
@@ -95,7 +100,7 @@ class MultiTask(Supervised):
     ):
         """See the class."""
         metrics, weights = dict(metrics or {}), dict(weights or {})
-        _check_heads(heads, metrics, weights)
+        check_heads(heads, metrics, weights)
         first = next(iter(heads.values()))
         rows = split(first, validation=validation, test=test, seed=split_seed)
         self.heads: dict[str, Head] = {}
@@ -113,6 +118,7 @@ class MultiTask(Supervised):
             metric=self._objective(objective, recorded),
             monitor=recorded.values(),
             train_metrics=train_metrics,
+            regularize=regularize,
             validation=validation,
             test=test,
             split_seed=split_seed,
@@ -124,7 +130,10 @@ class MultiTask(Supervised):
         """All metrics, of outputs f32[N, all columns] and targets by head."""
 
         def of_head(function: Any, name: str) -> Any:
-            return lambda outputs, targets: function(outputs, targets[name])
+            def own(outputs: jax.Array, targets: Any, sample_weight: Any = None) -> Any:
+                return function(outputs, targets[name], _of(sample_weight, name))
+
+            return own
 
         found: dict[str, Metric] = {}
         for name, head in self.heads.items():
@@ -139,9 +148,12 @@ class MultiTask(Supervised):
             found |= both
         return {**found, "loss": Metric(self._total, "minimize", "loss")}
 
-    def _total(self, outputs: jax.Array, targets: Any) -> jax.Array:
+    def _total(
+        self, outputs: jax.Array, targets: Any, sample_weight: Any = None
+    ) -> jax.Array:
         losses = [
-            self.weights[name] * head.plain_loss(outputs, targets[name])
+            self.weights[name]
+            * head.plain_loss(outputs, targets[name], _of(sample_weight, name))
             for name, head in self.heads.items()
         ]
         return jnp.sum(jnp.stack(losses))
@@ -169,8 +181,13 @@ class MultiTask(Supervised):
                 "other `metrics`."
             )
 
-        def mean(outputs: jax.Array, targets: Any) -> jax.Array:
-            scores = [h.score(outputs, targets[n]) for n, h in self.heads.items()]
+        def mean(
+            outputs: jax.Array, targets: Any, sample_weight: Any = None
+        ) -> jax.Array:
+            scores = [
+                head.score(outputs, targets[name], _of(sample_weight, name))
+                for name, head in self.heads.items()
+            ]
             return jnp.mean(jnp.stack(scores))
 
         return Metric(mean, directions.pop(), "mean")
@@ -184,7 +201,18 @@ class MultiTask(Supervised):
                 name: (head.dataset.y_test if of_test else head.dataset.y)[part.index]  # type: ignore[index]
                 for name, head in self.heads.items()
             }
-            return dataclasses.replace(part, y=y)
+            weights = {
+                name: weight[part.index]
+                for name, head in self.heads.items()
+                for weight in [
+                    head.dataset.sample_weight_test
+                    if of_test
+                    else head.dataset.sample_weight
+                ]
+                if weight is not None
+            }
+            weight: Any = weights or None
+            return dataclasses.replace(part, y=y, weight=weight)
 
         return Splits(
             train=with_targets(rows.train, of_test=False),
@@ -210,11 +238,17 @@ class MultiTask(Supervised):
         weights = [f"{_WEIGHT}{name}" for name in self.heads]
         return {**super().declared(), **dict.fromkeys(weights, Binding.TRACED)}
 
-    def loss(self, hp: Hyperparameters, outputs: jax.Array, targets: Any) -> jax.Array:
+    def loss(
+        self,
+        hp: Hyperparameters,
+        outputs: jax.Array,
+        targets: Any,
+        sample_weight: Any = None,
+    ) -> jax.Array:
         """sum_h w_h loss_h of the batch."""
         losses = [
             hp.get(f"{_WEIGHT}{name}", self.weights[name])
-            * head.loss(hp, outputs, targets[name])
+            * head.loss(hp, outputs, targets[name], _of(sample_weight, name))
             for name, head in self.heads.items()
         ]
         return jnp.sum(jnp.stack(losses))
@@ -234,47 +268,6 @@ class MultiTask(Supervised):
         return f"the heads {', '.join(self.heads)} have together"
 
 
-def _check_heads(
-    heads: Mapping[str, Dataset],
-    metrics: Mapping[str, Any],
-    weights: Mapping[str, Any],
-) -> None:
-    """Raises what keeps ``heads`` from sharing a network."""
-    if len(heads) < 2 or not all(str(name).isidentifier() for name in heads):
-        raise HyperparameterError(
-            "heads must be at least two datasets by names that are identifiers, as "
-            f"they are part of names such as 'val_digit_loss', but got {list(heads)}. "
-            "Use `{'digit': digits, 'ink': ink}`."
-        )
-    problems = [
-        f"{what} must be by head, but {name!r} is none.{nearest(str(name), heads)}"
-        for what, given in (("metrics", metrics), ("weights", weights))
-        for name in given
-        if name not in heads
-    ]
-    problems += [
-        f"weights must be finite numbers of at least 0, but {name!r} has {value!r}."
-        for name, value in weights.items()
-        if not (isinstance(value, (int, float)) and 0 <= value < float("inf"))
-    ]
-    problems += [
-        f"{name!r} cannot be the name of a head, because it is an `objective` of its "
-        "own. Use another name."
-        for name in ("mean", "loss")
-        if name in heads
-    ]
-    raise_all(problems, HyperparameterError, "MultiTask")
-    (first, one), *others = heads.items()
-    for name, dataset in others:
-        if not _same(one.x, dataset.x) or not _same(one.x_test, dataset.x_test):
-            raise DataError(
-                f"All heads must have the same examples, but `x` or `x_test` of "
-                f"{name!r} differs from that of {first!r}. Make both of one array: "
-                "`et.datasets.arrays(x, y)`."
-            )
-
-
-def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return np.array_equal(a, b)
+def _of(sample_weight: Mapping[str, jax.Array] | None, name: str) -> jax.Array | None:
+    """Weights of the examples for one head, where its dataset has some."""
+    return None if sample_weight is None else sample_weight.get(name)

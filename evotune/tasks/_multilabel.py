@@ -14,6 +14,7 @@ from evotune.metrics import MULTILABEL, Metric, binary_cross_entropy
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import Monitored
 from evotune.tasks._supervised import Supervised
+from evotune.training import Regularize
 
 
 class MultiLabelClassification(Supervised):
@@ -31,6 +32,7 @@ class MultiLabelClassification(Supervised):
             an `et.metrics.Metric`; of the validation split.
         monitor: As for `Classification`; "loss" and "f1_micro" always are.
         train_metrics: As for `Classification`.
+        regularize: As for `Classification`.
         validation: Fraction of the examples that the search is judged on.
         test: Fraction that only the winner is tested on.
         split_seed: Seed of the splits, which are not stratified.
@@ -60,6 +62,7 @@ class MultiLabelClassification(Supervised):
         metric: str | Metric = "f1_micro",
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
+        regularize: Regularize = "kernels",
         validation: float = 0.2,
         test: float = 0.2,
         split_seed: int = 0,
@@ -86,6 +89,7 @@ class MultiLabelClassification(Supervised):
             metric=metric,
             monitor=monitor,
             train_metrics=train_metrics,
+            regularize=regularize,
             validation=validation,
             test=test,
             split_seed=split_seed,
@@ -98,10 +102,14 @@ class MultiLabelClassification(Supervised):
         return y[:, None] if y.ndim == 1 else y
 
     def loss(
-        self, hp: Hyperparameters, outputs: jax.Array, targets: jax.Array
+        self,
+        hp: Hyperparameters,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
     ) -> jax.Array:
         """Mean sigmoid cross-entropy of the batch, in nats."""
-        return binary_cross_entropy(outputs, targets)
+        return binary_cross_entropy(outputs, targets, sample_weight)
 
     def _what_outputs_are(self) -> str:
         return f"there are labels in dataset {self.dataset.name!r}"

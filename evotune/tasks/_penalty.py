@@ -11,11 +11,13 @@ import jax.numpy as jnp
 from evotune import nn, training
 
 
-def penalty(hp: Mapping[str, Any], params: Any) -> jax.Array | float:
-    """l1 * sum |w| + l2 * sum w^2 over the kernels."""
+def penalty(
+    hp: Mapping[str, Any], params: Any, regularized: training.Mask
+) -> jax.Array | float:
+    """l1 * sum |w| + l2 * sum w^2 over the weights that ``regularized`` picks."""
     if "l1" not in hp and "l2" not in hp:
         return 0.0
-    chosen = jax.tree.leaves(training.is_kernel(params))
+    chosen = jax.tree.leaves(regularized(params))
     leaves = zip(jax.tree.leaves(params), chosen, strict=True)
     kernels = [leaf for leaf, is_chosen in leaves if is_chosen]
     total: jax.Array | float = 0.0

@@ -15,6 +15,7 @@ from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import Monitored
 from evotune.tasks._preprocessing import Scaler
 from evotune.tasks._supervised import Supervised
+from evotune.training import Regularize
 
 
 class Regression(Supervised):
@@ -35,6 +36,7 @@ class Regression(Supervised):
             `et.metrics.Metric`; of the validation split.
         monitor: As for `Classification`; "loss", "rmse", "mae" and "r2" always are.
         train_metrics: As for `Classification`.
+        regularize: As for `Classification`.
         validation: Fraction of the examples that the search is judged on.
         test: Fraction that only the winner is tested on.
         split_seed: Seed of the splits.
@@ -60,6 +62,7 @@ class Regression(Supervised):
         metric: str | Metric = "rmse",
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
+        regularize: Regularize = "kernels",
         validation: float = 0.2,
         test: float = 0.2,
         split_seed: int = 0,
@@ -79,6 +82,7 @@ class Regression(Supervised):
             metric=metric,
             monitor=monitor,
             train_metrics=train_metrics,
+            regularize=regularize,
             validation=validation,
             test=test,
             split_seed=split_seed,
@@ -97,21 +101,34 @@ class Regression(Supervised):
         return values[:, 0] if self.dataset.y.ndim == 1 else values
 
     def loss(
-        self, hp: Hyperparameters, outputs: jax.Array, targets: jax.Array
+        self,
+        hp: Hyperparameters,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
     ) -> jax.Array:
         """Mean squared error of the batch, of scaled targets."""
-        return mean_squared_error(outputs, targets)
+        return mean_squared_error(outputs, targets, sample_weight)
 
-    def measure(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+    def measure(
+        self,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
+    ) -> dict[str, jax.Array]:
         """All recorded metrics of scaled outputs and targets, in their own units."""
         return {
-            name: in_units(metric, self.target_scaler, outputs, targets)
+            name: in_units(metric, self.target_scaler, outputs, targets, sample_weight)
             for name, metric in self.recorded.items()
         }
 
 
 def in_units(
-    metric: Metric, scaler: Scaler, outputs: jax.Array, targets: jax.Array
+    metric: Metric,
+    scaler: Scaler,
+    outputs: jax.Array,
+    targets: jax.Array,
+    sample_weight: jax.Array | None = None,
 ) -> jax.Array:
     """f32[]: ``metric`` of scaled outputs and targets f32[N, K], in their own units.
 
@@ -119,11 +136,12 @@ def in_units(
     targets have no unit in common.
     """
     if metric is REGRESSION["loss"]:
-        return metric(outputs, targets)
+        return metric(outputs, targets, sample_weight)
     if metric.degree is None:
-        return metric(*map(scaler.inverse, (outputs, targets)))
+        outputs, targets = map(scaler.inverse, (outputs, targets))
+        return metric(outputs, targets, sample_weight)
     unit = float(scaler.scale[0]) if len(scaler.scale) == 1 else 1.0
-    return metric(outputs, targets) * unit**metric.degree
+    return metric(outputs, targets, sample_weight) * unit**metric.degree
 
 
 def as_columns(y: np.ndarray) -> np.ndarray:

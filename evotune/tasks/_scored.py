@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evotune._errors import HyperparameterError
 from evotune.datasets import Corpus, Dataset, Splits, split
 from evotune.metrics import Metric
 from evotune.models import Info, Network, as_model
-from evotune.tasks._checks import check_model
+from evotune.tasks._checks import check_model, check_outputs
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import (
     Monitored,
     check_traceable,
     objective_metric,
     recorded_metrics,
+    rows_to_score,
 )
 from evotune.tasks._preprocessing import (
     CHUNK,
@@ -31,9 +31,6 @@ from evotune.tasks._preprocessing import (
 )
 from evotune.tasks._task import FittedModel, Task
 from evotune.tasks._train_state import TrainState
-
-TRAIN_METRIC_ROWS = 10_000
-"""Most training examples that `train_metrics=True` scores after an epoch."""
 
 
 class Scored(Task):
@@ -92,7 +89,7 @@ class Scored(Task):
         check_model(self.model, self.info)
         scales = standardize and symbols is None
         self.scaler = Scaler.fit(self.splits.train.x) if scales else None
-        self.train_rows = _train_rows(train_metrics, len(self.splits.train))
+        self.train_rows = rows_to_score(train_metrics, len(self.splits.train))
         self._check_metrics([m for n, m in self.recorded.items() if n not in always])
 
     def _split(self, *, validation: float, test: float, seed: int) -> Splits:
@@ -109,14 +106,18 @@ class Scored(Task):
         check_traceable(metrics, outputs, targets)
 
     @functools.cached_property
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> dict[str, Any]:
         train, validation = self.splits.train, self.splits.validation
-        return {
+        arrays: dict[str, Any] = {
             "train_x": self.preprocess(train.x),
             "train_y": self.targets(train.y),
             "validation_x": self.preprocess(validation.x),
             "validation_y": self.targets(validation.y),
         }
+        if train.weight is not None:
+            arrays |= {"train_weight": train.weight}
+            arrays |= {"validation_weight": validation.weight}
+        return arrays
 
     def preprocess(self, x: Any) -> np.ndarray:
         """f32[N, *input_shape] as the network sees it: scaled by the training split.
@@ -132,8 +133,11 @@ class Scored(Task):
         """Targets as `loss` and the metrics take them."""
         return y
 
-    def data(self) -> dict[str, np.ndarray]:
-        """The training and the validation split; never the test split."""
+    def data(self) -> dict[str, Any]:
+        """The training and the validation split; never the test split.
+
+        Weights of examples are there only where the dataset has some.
+        """
         return self._arrays
 
     @property
@@ -163,22 +167,31 @@ class Scored(Task):
         stays what the steps of the epoch had.
         """
         scores = self.score(
-            hp, state.evaluated, data["validation_x"], data["validation_y"]
+            hp,
+            state.evaluated,
+            data["validation_x"],
+            data["validation_y"],
+            data.get("validation_weight"),
         )
         found = {f"val_{name}": value for name, value in scores.items()}
         if self.train_rows:
             # The training split is in a random order, so its first rows are a sample.
-            x, y = (
-                jax.tree.map(lambda array: array[: self.train_rows], data[name])
-                for name in ("train_x", "train_y")
+            x, y, weight = (
+                jax.tree.map(lambda array: array[: self.train_rows], data.get(name))
+                for name in ("train_x", "train_y", "train_weight")
             )
-            scores = self.score(hp, state.evaluated, x, y)
+            scores = self.score(hp, state.evaluated, x, y, weight)
             scores.pop("loss", None)
             found |= {f"train_{name}": value for name, value in scores.items()}
         return found
 
     def score(
-        self, hp: Hyperparameters, variables: Any, x: jax.Array, y: jax.Array
+        self,
+        hp: Hyperparameters,
+        variables: Any,
+        x: jax.Array,
+        y: jax.Array,
+        sample_weight: jax.Array | None = None,
     ) -> dict[str, jax.Array]:
         """All recorded metrics for preprocessed ``x`` and targets ``y``."""
         network = self.network(hp)
@@ -187,27 +200,25 @@ class Scored(Task):
             x,
             at_once=CHUNK if not self.each_step else -(-STEPS // x.shape[1]),
         )
-        return self.measure(self._checked(outputs, x.shape[0]), y)
+        return self.measure(self._checked(outputs, x.shape[0]), y, sample_weight)
 
-    def measure(self, outputs: jax.Array, targets: jax.Array) -> dict[str, jax.Array]:
+    def measure(
+        self,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
+    ) -> dict[str, jax.Array]:
         """All recorded metrics of a split's outputs and targets, by name."""
         return {
-            name: metric(outputs, targets) for name, metric in self.recorded.items()
+            name: metric(outputs, targets, sample_weight)
+            for name, metric in self.recorded.items()
         }
 
     def _checked(self, outputs: jax.Array, rows: int) -> jax.Array:
-        """``outputs``, if their shape is [rows, num_outputs]; seen while tracing."""
         steps = self.info.input_shape if self.each_step else ()
         expected = (rows, *steps, self.info.num_outputs)
-        if outputs.shape == expected:
-            return outputs
-        raise HyperparameterError(
-            f"The model must return {expected[-1]} outputs for each example, as many "
-            f"as {self._what_outputs_are()}, but for {rows} examples it returns shape "
-            f"{outputs.shape} instead of {expected}. End it with a layer of "
-            "`info.num_outputs` units: "
-            "`model=lambda hp, info: Net(features=info.num_outputs)`."
-        )
+        check_outputs(outputs.shape, expected, self._what_outputs_are())
+        return outputs
 
     def _what_outputs_are(self) -> str:
         return "there are targets"
@@ -245,19 +256,7 @@ class Scored(Task):
             return {}
         plain = Hyperparameters(hp)
         variables = self.model.slice(state.evaluated, plain, self.info)
-        x, y = self.preprocess(part.x), self.targets(part.y)
-        x, y = jax.tree.map(jnp.asarray, (x, y))
-        scores = self.score(plain, variables, x, y)
+        arrays = self.preprocess(part.x), self.targets(part.y), part.weight
+        x, y, weight = jax.tree.map(jnp.asarray, arrays)
+        scores = self.score(plain, variables, x, y, weight)
         return {f"test_{name}": value for name, value in scores.items()}
-
-
-def _train_rows(train_metrics: bool | int, rows: int) -> int:
-    """Rows of the training split that are scored after an epoch."""
-    if isinstance(train_metrics, bool):
-        return min(rows, TRAIN_METRIC_ROWS) if train_metrics else 0
-    if not isinstance(train_metrics, int) or train_metrics < 1:
-        raise HyperparameterError(
-            "train_metrics must be True, False or a number of examples of at least 1, "
-            f"but got {train_metrics!r}. Use `train_metrics=True`."
-        )
-    return min(rows, train_metrics)

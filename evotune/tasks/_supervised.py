@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from evotune import training
 from evotune._contracts import Binding
 from evotune.augmentation import BINDINGS as AUGMENTATION_BINDINGS
 from evotune.augmentation import augment, check_augmentation, partners
+from evotune.datasets import Corpus, Dataset
 from evotune.tasks._averaging import Average
 from evotune.tasks._checks import check_lengths, check_symbols
 from evotune.tasks._hyperparameters import Hyperparameters
@@ -22,13 +24,16 @@ from evotune.tasks._train_state import TrainState
 
 DEFAULT_BATCH_SIZE = 64
 DEFAULT_EPOCHS = 20
-_EXAMPLES = ("train_x", "train_y")
 
 
 class Supervised(Scored):
     """A network and a loss, trained on the rows of the training split.
 
     Subclasses give the loss of a batch and the metrics of a split.
+
+    Attributes:
+        regularized: The weights that weight_decay, l1 and l2 act on, as a tree of bools
+            for a tree of parameters.
     """
 
     epochs = DEFAULT_EPOCHS
@@ -44,11 +49,36 @@ class Supervised(Scored):
         "epochs": Binding.TRACED,
     }
 
+    def __init__(
+        self,
+        dataset: Dataset | Corpus,
+        *,
+        regularize: training.Regularize = "kernels",
+        **settings: Any,
+    ):
+        """See the subclasses; ``settings`` are those of `Scored`."""
+        super().__init__(dataset, **settings)
+        self.regularized = training.regularized(regularize)
+
+    def _optimizer(self, hp: Mapping[str, Any]) -> optax.GradientTransformation:
+        return training.make_optimizer(hp, decayed=self.regularized)
+
     @abc.abstractmethod
     def loss(
-        self, hp: Hyperparameters, outputs: jax.Array, targets: jax.Array
+        self,
+        hp: Hyperparameters,
+        outputs: jax.Array,
+        targets: jax.Array,
+        sample_weight: jax.Array | None = None,
     ) -> jax.Array:
-        """f32[]: what training minimises on a batch, without regularisation."""
+        """f32[]: what training minimises on a batch, without regularisation.
+
+        Args:
+            hp: The member's hyperparameters.
+            outputs: Of the network, for the batch.
+            targets: As `targets` returned them.
+            sample_weight: f32[B] how much each example counts; None for all the same.
+        """
 
     def declared(self) -> Mapping[str, Binding]:
         """Bindings of training and of the model."""
@@ -69,7 +99,7 @@ class Supervised(Scored):
         variables = self.network(hp).init(key)
         return TrainState(
             variables=variables,
-            optimizer=training.make_optimizer(hp).init(variables["params"]),
+            optimizer=self._optimizer(hp).init(variables["params"]),
             average=Average.start(variables) if "ema" in hp else None,
             step=jnp.zeros((), jnp.int32) if training.is_scheduled(hp) else None,
         )
@@ -83,20 +113,24 @@ class Supervised(Scored):
         key: jax.Array,
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         """One step of the optimiser on the rows ``batch`` of the training split."""
-        x, y = (jax.tree.map(lambda a: a[batch], data[n]) for n in _EXAMPLES)
+        x, *examples = (
+            jax.tree.map(lambda array: array[batch], data[name])
+            for name in ("train_x", "train_y", "train_weight")
+            if name in data
+        )
         x, weight = augment(key, x, hp)
         now = training.at_step(hp, state.step, self._own_steps(hp))
-        network, optimizer = self.network(hp), training.make_optimizer(now)
+        network, optimizer = self.network(hp), self._optimizer(now)
 
         def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             variables = {**state.variables, "params": params}
             outputs, variables = network.apply(variables, x, train=True, key=key)
             outputs = self._checked(outputs, len(batch))
-            loss = self.loss(hp, outputs, y)
+            loss = self.loss(hp, outputs, *examples)
             if weight is not None:  # of mixup
-                other = self.loss(hp, outputs, jax.tree.map(partners, y))
+                other = self.loss(hp, outputs, *jax.tree.map(partners, examples))
                 loss = weight * loss + (1.0 - weight) * other
-            return loss + penalty(now, params), (loss, variables)
+            return loss + penalty(now, params, self.regularized), (loss, variables)
 
         ema = hp["ema"] if state.average is not None else None
         new, loss = state.after(objective, optimizer, ema)

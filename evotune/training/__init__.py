@@ -10,19 +10,23 @@ whose numbers may be traced. `evotune.tasks` builds on it, and so may your own l
 from evotune.training import schedules
 from evotune.training._checks import check_training, ignores
 from evotune.training._names import BINDINGS
-from evotune.training._optimizers import OPTIMIZERS, is_kernel, make_optimizer
+from evotune.training._optimizers import OPTIMIZERS, make_optimizer
 from evotune.training._over_time import at_step, is_scheduled
+from evotune.training._regularized import Mask, Regularize, is_kernel, regularized
 from evotune.training.schedules import SCHEDULES
 
 __all__ = [
     "BINDINGS",
     "OPTIMIZERS",
     "SCHEDULES",
+    "Mask",
+    "Regularize",
     "at_step",
     "check_training",
     "ignores",
     "is_kernel",
     "is_scheduled",
     "make_optimizer",
+    "regularized",
     "schedules",
 ]

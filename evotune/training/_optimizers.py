@@ -14,6 +14,7 @@ from evotune.training._batch_size import learning_rate
 from evotune.training._clipping import clipping
 from evotune.training._dtypes import keep_dtypes
 from evotune.training._names import find
+from evotune.training._regularized import Mask, is_kernel
 from evotune.training._selected import selected
 
 MOMENTUM = 0.9
@@ -45,20 +46,25 @@ OWN_RATES: Mapping[str, frozenset[str]] = {
 _DEFAULT_WEIGHT_DECAY = {"adamw": 1e-4, "nadamw": 1e-4, "lion": 1e-3}
 
 
-def make_optimizer(hp: Mapping[str, Any]) -> optax.GradientTransformation:
+def make_optimizer(
+    hp: Mapping[str, Any], *, decayed: Mask = is_kernel
+) -> optax.GradientTransformation:
     """The optimiser that ``hp`` describes; optax's own defaults where it says nothing.
 
     ``weight_decay`` is decoupled from the gradient for every optimiser (w <- w -
     learning_rate * weight_decay * w) and touches kernels only, that is, arrays of two
-    or more axes. ``gradient_clip`` is the largest global norm of the gradient,
-    ``gradient_clip_value`` its largest entry. ``batch_size_scaling`` multiplies the
-    learning rate by (batch_size / 64) ("linear") or its root ("sqrt").
+    or more axes, unless ``decayed`` says otherwise. ``gradient_clip`` is the largest
+    global norm of the gradient, ``gradient_clip_value`` its largest entry.
+    ``batch_size_scaling`` multiplies the learning rate by (batch_size / 64) ("linear")
+    or its root ("sqrt").
 
     Args:
         hp: Any of the names in `BINDINGS`, those of schedules apart, which `at_step`
             reads. Values may be traced. ``optimizer`` is a plain string, or an
             `nn.Choice`: then one state serves all of its options and the update of one
             is selected, equal to that of the plain string.
+        decayed: Which parameters decay: a function from them to the same tree of bools,
+            such as `regularized` makes.
 
     Raises:
         HyperparameterError: If ``optimizer`` is not one of `OPTIMIZERS`.
@@ -79,19 +85,16 @@ def make_optimizer(hp: Mapping[str, Any]) -> optax.GradientTransformation:
     """
     name = hp.get("optimizer", "adam")
     if isinstance(name, nn.Choice):
-        options = [optax.chain(*_parts(option, hp)) for option in name.options]
+        options = [optax.chain(*_parts(option, hp, decayed)) for option in name.options]
         parts = [selected(name, [keep_dtypes(option) for option in options])]
     else:
-        parts = _parts(name, hp)
+        parts = _parts(name, hp, decayed)
     return keep_dtypes(optax.chain(*clipping(hp), *parts))
 
 
-def is_kernel(params: Any) -> Any:
-    """True for arrays of two or more axes: kernels, not biases or scales."""
-    return jax.tree.map(lambda leaf: jnp.ndim(leaf) >= 2, params)
-
-
-def _parts(name: str, hp: Mapping[str, Any]) -> list[optax.GradientTransformation]:
+def _parts(
+    name: str, hp: Mapping[str, Any], decayed: Mask
+) -> list[optax.GradientTransformation]:
     """What makes an update of a gradient, in order."""
     find(name, _NEEDED, "optimizer")
     rate = learning_rate(hp)
@@ -100,11 +103,11 @@ def _parts(name: str, hp: Mapping[str, Any]) -> list[optax.GradientTransformatio
         # As optax has it, momentum sums steps of the learning rates of their time.
         steps = [_direction(name, hp), optax.scale_by_learning_rate(rate), _trace(hp)]
         if decay is not None:
-            steps.append(optax.add_decayed_weights(-rate * decay, mask=is_kernel))
+            steps.append(optax.add_decayed_weights(-rate * decay, mask=decayed))
         return steps
     parts = [_direction(name, hp)]
     if decay is not None:
-        parts.append(optax.add_decayed_weights(decay, mask=is_kernel))
+        parts.append(optax.add_decayed_weights(decay, mask=decayed))
     if name == "lamb":
         parts.append(optax.scale_by_trust_ratio())
     return [*parts, optax.scale_by_learning_rate(rate)]
