@@ -36,7 +36,7 @@ def characters(
     Example:
         >>> corpus = characters("To be, or not to be. " * 50, length=16)
         >>> corpus
-        Corpus('text', 1,050 symbols of 11, windows of 16, 'given as text')
+        Corpus('text', 1,050 symbols of 10, windows of 16, 'given as text')
         >>> corpus.split(test=0.0)
         Splits(train=59, validation=6, test=0)
     """
