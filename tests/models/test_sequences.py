@@ -170,7 +170,10 @@ def close(got, expected, **tolerance):
 @pytest.mark.parametrize("case", CASES)
 def test_training_padded_is_training_plain_flax(case):
     model, plain, true = CASES[case]
-    optimizer, hp = optax.adamw(0.003, weight_decay=0.1), Hyperparameters(true)
+    hp = Hyperparameters(true)
+    # Adam turns a gradient that is nothing but rounding, as that of a key's bias, into
+    # a whole step unless eps is above it.
+    optimizer = optax.adamw(0.001, eps=1e-4, weight_decay=0.1)
     network, module = model.network(padded(true), INFO), plain(**true)
     x = jax.random.normal(jax.random.key(2), (ROWS, *INFO.input_shape))
     y = jax.random.randint(jax.random.key(4), (ROWS,), 0, 3)
@@ -192,12 +195,12 @@ def test_training_padded_is_training_plain_flax(case):
                 penalty = sum(jnp.sum(w**2) for w in jax.tree.leaves(params))
                 return jnp.mean(losses) + 1e-3 * penalty, logits
 
-            (_, logits), grads = jax.value_and_grad(loss, has_aux=True)(params)
+            (value, logits), grads = jax.value_and_grad(loss, has_aux=True)(params)
             updates, state = optimizer.update(grads, state, params)
-            return (optax.apply_updates(params, updates), state), (logits, grads)
+            return (optax.apply_updates(params, updates), state), (value, logits, grads)
 
         (params, _), seen = jax.lax.scan(
-            step, (params, optimizer.init(params)), length=10
+            step, (params, optimizer.init(params)), length=50
         )
         return params, seen
 
@@ -210,14 +213,14 @@ def test_training_padded_is_training_plain_flax(case):
         return module.apply({"params": params}, x, rngs=rngs)
 
     with jax.numpy_dtype_promotion("standard"):  # optax is not strict
-        grown, (logits, grads) = jax.device_get(
+        grown, (losses, logits, grads) = jax.device_get(
             jax.jit(lambda p: train(through_evotune, p))(start["params"])
         )
-        _, (wanted, slopes) = jax.device_get(
+        _, (expected_losses, wanted, slopes) = jax.device_get(
             jax.jit(lambda p: train(through_flax, p))(small["params"])
         )
     close(logits[0], wanted[0], atol=1e-5)
-    close(logits[-1], wanted[-1], rtol=1e-2, atol=1e-2)
+    close(losses, expected_losses, rtol=1e-3)
     first = jax.tree.map(lambda g: g[0], grads)
     close(
         model.slice({"params": first}, hp, INFO)["params"],
