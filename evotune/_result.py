@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from evotune._confirmation import Confirmation
+    from evotune.diagnostics import Diagnostics, Thresholds
     from evotune.engine import Engine, Plan
     from evotune.space import Space
     from evotune.study import FrozenTrial, Study
@@ -182,13 +183,47 @@ class Result:
 
         return confirm(self.study, self._engine, top_k=top_k, seeds=seeds)
 
+    def diagnostics(self, thresholds: Thresholds | None = None) -> Diagnostics:
+        """What every trial's curves tell about its training, and what went wrong.
+
+        The gap between training and validation, how rough the loss is, how soon it
+        converged, and the troubles: diverged, overfitting, underfitting, plateau, noisy
+        (see `et.diagnostics.Thresholds`). ``print`` shows counts; ``dataframe()`` gives
+        a table.
+
+        Args:
+            thresholds: Where the rules draw their lines.
+
+        Example:
+            >>> result.diagnostics().counts["overfitting"]  # doctest: +SKIP
+            3
+        """
+        from evotune.diagnostics import diagnose
+
+        return diagnose(
+            self.trials,
+            metric=self.metric,
+            direction=self.direction,
+            thresholds=thresholds,
+        )
+
     def trials_dataframe(self) -> pd.DataFrame:
         """The trials as a pandas DataFrame with Optuna's column names.
+
+        Where trials have learning curves, their diagnostics follow, as
+        "diagnostics_gap" and the like: see `diagnostics`.
 
         Raises:
             MissingExtraError: If pandas is not installed.
         """
-        return self.study.trials_dataframe()
+        frame = self.study.trials_dataframe()
+        found = self.diagnostics()
+        if any(each.convergence_area is not None for each in found) or any(
+            found.counts.values()
+        ):
+            for name, column in found.columns().items():
+                frame[f"diagnostics_{name}"] = column
+        return frame
 
     def plot_optimization_history(self, *, ax: Axes | None = None) -> Axes:
         """Every trial's value and the best so far, over trials.

@@ -23,6 +23,7 @@ LAYERS = {
     "models": 1,
     "metrics": 1,
     "datasets": 1,
+    "diagnostics": 1,  # reads the numbers of any record, knows no study
     "training": 1,
     "tasks": 1,
     "engine": 2,

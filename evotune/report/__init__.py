@@ -34,6 +34,7 @@ from evotune.report._population import (
     plot_population,
 )
 from evotune.report._tables import Summary, Table, best_trials, summary
+from evotune.report._troubles import troubles
 
 __all__ = [
     "History",
@@ -58,4 +59,5 @@ __all__ = [
     "plot_parameters",
     "plot_population",
     "summary",
+    "troubles",
 ]

@@ -25,6 +25,7 @@ from evotune.report._records import (
 )
 from evotune.report._svg import inline_svg
 from evotune.report._tables import Summary, best_trials, summary
+from evotune.report._troubles import troubles
 
 _PACKAGES = ("evotune", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -33,8 +34,9 @@ def html(source: Any, path: str | Path, *, top: int = 10) -> Path:
     """Writes a report as one self-contained HTML page: no script, no other file.
 
     It shows the best hyperparameters, validation and test scores, the optimisation
-    history, the learning curves, where the population went, the best trials, the plan,
-    where the time went, and what is needed to run the search again.
+    history, the learning curves, where the population went, the best trials, which
+    trainings had trouble, the plan, where the time went, and what is needed to run the
+    search again.
 
     Args:
         source: A result; or a study, which has neither test scores nor plan nor times.
@@ -63,6 +65,7 @@ def html(source: Any, path: str | Path, *, top: int = 10) -> Path:
     if record.complete:
         table = _template.table(best_trials(source, top=top), ranked=True)
         body.append(_template.section("The best trials", table))
+    body += _troubles(source)
     body.append(_how(source, study, record))
     body.append("<footer>Written by evotune. All of it is in this one file.</footer>")
     path = Path(path)
@@ -194,6 +197,20 @@ def _card(
 ) -> str:
     svg = inline_svg(fig, name, description)
     return _template.section(heading, _template.figure(svg, caption))
+
+
+def _troubles(source: Any) -> list[str]:
+    """A table of the troubles, if there are any."""
+    found = troubles(source)
+    if not found.rows:
+        return []
+    note = (
+        "Told by the curves of each training, with thresholds that are conventions; "
+        "what goes with a trouble need not cause it. Medians, or shares of the trials "
+        "with the trouble against the others."
+    )
+    table = _template.table(found, wraps=True)
+    return [_template.section("Troubles", table, _template.note(note))]
 
 
 def _how(source: Any, study: Any, record: Record) -> str:

@@ -68,6 +68,8 @@ th { color: var(--muted); font-weight: 500; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 tr:last-child td { border-bottom: 0; }
 table.ranked tbody tr:first-child td { color: var(--best); font-weight: 600; }
+table.wraps td { text-align: left; white-space: normal; vertical-align: top; }
+table.wraps th { text-align: left; }
 table.pairs td + td { white-space: normal; overflow-wrap: anywhere; }
 td.dim, td.dim + td { color: var(--muted); }
 pre {
@@ -142,14 +144,15 @@ def figure(svg: str, caption: str) -> str:
     )
 
 
-def table(data: Table, *, ranked: bool = False) -> str:
-    """A table; ``ranked`` sets off its first row, the best."""
+def table(data: Table, *, ranked: bool = False, wraps: bool = False) -> str:
+    """A table; ``ranked`` sets off its first row, the best; ``wraps`` long cells."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in data.headers)
     rows = [
         f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>"
         for row in data.rows
     ]
-    kind = ' class="ranked"' if ranked else ""
+    kinds = [name for name, on in (("ranked", ranked), ("wraps", wraps)) if on]
+    kind = f' class="{" ".join(kinds)}"' if kinds else ""
     return (
         f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead>\n<tbody>'
         + "\n".join(rows)

@@ -12,6 +12,7 @@ from evotune.tasks._language_model import LanguageModel
 from evotune.tasks._multi_task import MultiTask
 from evotune.tasks._multilabel import MultiLabelClassification
 from evotune.tasks._regression import Regression
+from evotune.tasks._sparsity import WeightSparsity
 from evotune.tasks._supervised import Supervised
 from evotune.tasks._task import FittedModel, Task
 from evotune.tasks._train_state import TrainState
@@ -32,6 +33,7 @@ __all__ = [
     "Supervised",
     "Task",
     "TrainState",
+    "WeightSparsity",
     "make_optimizer",
     "whole_name",
 ]

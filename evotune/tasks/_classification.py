@@ -38,11 +38,12 @@ class Classification(Supervised):
         metric: A name in `et.metrics.CLASSIFICATION`, such as "accuracy", "loss",
             "f1_macro" or "roc_auc", or an `et.metrics.Metric` of your own; of the
             validation split.
-        monitor: Further metrics that every epoch records: names, Metrics or functions.
-            "accuracy" and "loss" always are.
-        train_metrics: Whether the metrics, but for the loss, are recorded for the
-            training split, too, as "train_accuracy" and the like: of the same 10,000
-            examples in every epoch where it has more, or of as many as given.
+        monitor: Further metrics that every epoch records: names, Metrics, functions, or
+            a `WeightSparsity`. "accuracy" and "loss" always are.
+        train_metrics: Whether the metrics are recorded for the training split, too, as
+            "train_accuracy" and the like, the loss as "train_evaluated_loss": of the
+            same 10,000 examples in every epoch where it has more, or of as many as
+            given.
         class_weight: Weights of the examples of each class in the loss that training
             minimises, by class name, 1 where there is none. "balanced" takes
             N / (C * examples of the class), from the training split. The metrics,

@@ -9,11 +9,12 @@ import jax
 
 from evotune._errors import HyperparameterError
 from evotune.metrics import Metric, find
+from evotune.tasks._sparsity import WeightSparsity
 
 TRAIN_METRIC_ROWS = 10_000
 """Most training examples that `train_metrics=True` scores after an epoch."""
 
-Monitored = str | Metric | Callable[[jax.Array, jax.Array], Any]
+Monitored = str | Metric | WeightSparsity | Callable[[jax.Array, jax.Array], Any]
 
 
 def objective_metric(metric: Any, known: Mapping[str, Metric]) -> Metric:

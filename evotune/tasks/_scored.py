@@ -29,6 +29,7 @@ from evotune.tasks._preprocessing import (
     checked_codes,
     forward_in_chunks,
 )
+from evotune.tasks._sparsity import SPARSITY, split_monitor
 from evotune.tasks._task import FittedModel, Task
 from evotune.tasks._train_state import TrainState
 
@@ -46,6 +47,7 @@ class Scored(Task):
         recorded: The metrics that are recorded, by name: those, the objective and the
             monitored ones.
         train_rows: Training examples that are scored after an epoch; 0 for none.
+        sparsity: Which weights count as zero; None where nobody asked.
         each_step: Whether the network has outputs at every step of a series.
     """
 
@@ -73,6 +75,7 @@ class Scored(Task):
         self.model = as_model(model)
         always = self.metrics if self.always is None else self.always
         objective = objective_metric(metric, self.metrics)
+        monitor, self.sparsity = split_monitor(monitor)
         self.recorded = recorded_metrics(objective, monitor, always, self.metrics)
         self.metric = f"val_{objective.name}"
         self.direction = objective.direction
@@ -147,7 +150,9 @@ class Scored(Task):
             return None
         names = [f"val_{name}" for name in self.recorded]
         if self.train_rows:
-            names += [f"train_{name}" for name in self.recorded if name != "loss"]
+            names += [_train_name(name) for name in self.recorded]
+        if self.sparsity is not None:
+            names.append(SPARSITY)
         return ("train_loss", *names)
 
     def network(self, hp: Hyperparameters) -> Network:
@@ -164,7 +169,8 @@ class Scored(Task):
         """All recorded metrics on the validation split, as "val_accuracy" and the like.
 
         Where asked for, those of the training split, as "train_accuracy"; "train_loss"
-        stays what the steps of the epoch had.
+        stays what the steps of the epoch had, so that the loss evaluated as that of the
+        validation split is goes by "train_evaluated_loss".
         """
         scores = self.score(
             hp,
@@ -181,8 +187,9 @@ class Scored(Task):
                 for name in ("train_x", "train_y", "train_weight")
             )
             scores = self.score(hp, state.evaluated, x, y, weight)
-            scores.pop("loss", None)
-            found |= {f"train_{name}": value for name, value in scores.items()}
+            found |= {_train_name(name): value for name, value in scores.items()}
+        if self.sparsity is not None:
+            found[SPARSITY] = self.sparsity(self.network(hp), state.evaluated)
         return found
 
     def score(
@@ -260,3 +267,8 @@ class Scored(Task):
         x, y, weight = jax.tree.map(jnp.asarray, arrays)
         scores = self.score(plain, variables, x, y, weight)
         return {f"test_{name}": value for name, value in scores.items()}
+
+
+def _train_name(metric: str) -> str:
+    """What a metric of the training split, evaluated after an epoch, is recorded as."""
+    return "train_evaluated_loss" if metric == "loss" else f"train_{metric}"

@@ -71,15 +71,18 @@ def test_a_search_by_any_metric_records_what_scikit_learn_computes(metric):
     )
     assert (task.metric, task.direction) == (f"val_{metric}", "maximize")
     result = tune(task)
-    curves = [f"{split}_{name}" for split in ("train", "val") for name in BY_CLASS]
-    assert set(result.best.curves) == set(curves) == set(task.records)
+    curves = {f"{split}_{name}" for split in ("train", "val") for name in BY_CLASS}
+    curves |= {"train_evaluated_loss"}
+    assert set(result.best.curves) == curves == set(task.records)
     assert result.best_value == max(
         t.curves[f"val_{metric}"][-1] for t in result.trials
     )
     checked_with_scikit_learn(result, BY_CLASS, task.splits.validation, "val")
     checked_with_scikit_learn(result, BY_CLASS, task.splits.test, "test")
     assert set(result.test_metrics()) == {f"test_{name}" for name in BY_CLASS}
-    of_training = {name: f for name, f in BY_CLASS.items() if name != "loss"}
+    of_training = {
+        name.replace("loss", "evaluated_loss"): f for name, f in BY_CLASS.items()
+    }
     checked_with_scikit_learn(result, of_training, task.splits.train, "train")
 
 
@@ -109,6 +112,7 @@ def test_models_of_ones_own_record_the_same():
     assert task.records is None
     names = ("accuracy", "balanced_accuracy", "loss")
     curves = {f"{split}_{name}" for split in ("train", "val") for name in names}
+    curves |= {"train_evaluated_loss"}
     result = tune(task, n_trials=2)
     assert set(result.best.curves) == curves
     part = task.splits.train
