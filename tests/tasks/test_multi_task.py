@@ -132,7 +132,7 @@ def test_every_member_is_what_a_plain_loop_trains():
     predicted = fitted.predict(part.x)
     assert predicted["kind"].shape == (len(part), 3)
     assert predicted["alcohol"].shape == (len(part), 2)
-    scores = engine.test(p, state)
+    [scores] = engine.test(p, [state])
     right = np.mean(np.argmax(predicted["kind"], axis=1) == part.y["kind"])
     assert scores["test_kind_accuracy"] == pytest.approx(right)
     r2 = r2_score(part.y["alcohol"], predicted["alcohol"])

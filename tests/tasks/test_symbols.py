@@ -114,7 +114,7 @@ def test_networks_learn_to_classify_series_of_symbols():
     fitted = task.export(hp, found[0][3])
     part = task.splits.test
     right = np.mean(np.argmax(fitted.predict(part.x), axis=-1) == part.y)
-    assert engine.test(hp, found[0][3])["test_accuracy"] == pytest.approx(right)
+    assert engine.test(hp, [found[0][3]])[0]["test_accuracy"] == pytest.approx(right)
     with pytest.raises(DataError, match=r"integers in 0\.\.4"):
         fitted.predict(part.x.astype(np.float32))
 
