@@ -46,7 +46,7 @@ def main() -> None:
         seed=options.seed,
     )
     print(result)
-    print(f"Test perplexity {result.test_metrics()['test_perplexity']:.2f}")
+    print(f"test perplexity {result.test_metrics()['test_perplexity']:.2f}")
     prompt = corpus.decode(corpus.codes[:length])
     key = jax.random.key(options.seed)
     fitted = result.best_model()

@@ -41,7 +41,7 @@ def main() -> None:
         seed=options.seed,
     )
     print(result)
-    print(f"Test accuracy {result.test_metrics()['test_accuracy']:.4f}")
+    print(f"test accuracy {result.test_metrics()['test_accuracy']:.4f}")
 
 
 def parse() -> argparse.Namespace:
