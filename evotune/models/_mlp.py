@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +10,8 @@ from typing import Any
 from evotune import nn
 from evotune._contracts import Binding
 from evotune.models._checks import as_tuple, value_problems
-from evotune.models._mlp_module import (
-    MLPModule,
-    MLPNetwork,
-    Width,
-    width_at,
-)
+from evotune.models._mlp_module import MLPModule, MLPNetwork
+from evotune.models._mlp_sizes import Width, hidden_layers, width_at
 from evotune.models._network import Info, Variables
 from evotune.models._slicing import cut_like
 
@@ -34,7 +29,9 @@ _BINDINGS: Mapping[str, Binding] = {
     "dropout": Binding.TRACED,
     "init_scale": Binding.TRACED,
     "drop_path": Binding.TRACED,
+    "bottleneck": Binding.TRACED,
 }
+_MODULE = ("activation", "dropout", "norm", "residual", "drop_path", "bottleneck")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +56,15 @@ class MLP:
             drops what it adds to its inputs, for whole examples; that of layer l of L
             is ``drop_path * l / L``. Layers that add nothing to their inputs drop
             nothing.
+        bottleneck: In (0, 1], makes each layer that adds its inputs a block of two: the
+            first has round(bottleneck * width) units, at least 1, and norm, activation
+            and dropout of its own. Other layers stay as they are; None has no blocks.
+
+    Reference:
+        He, Zhang, Ren, Sun (2016), Deep residual learning for image recognition; Huang
+        et al. (2016), Deep networks with stochastic depth. Differs from the papers: the
+        last activation comes before the sum; and a bottleneck has two layers, as in
+        Gorishniy et al. (2021), Revisiting deep learning models for tabular data.
 
     Example:
         >>> import evotune as et
@@ -80,6 +86,7 @@ class MLP:
     residual: bool = False
     init_scale: float = 1.0
     drop_path: float = 0.0
+    bottleneck: float | None = None
 
     @property
     def bindings(self) -> Mapping[str, Binding]:
@@ -92,10 +99,7 @@ class MLP:
             outputs=info.num_outputs,
             width=self._width(hp),
             depth=self._depth(hp),
-            **{
-                name: hp.get(name, getattr(self, name))
-                for name in ("activation", "dropout", "norm", "residual", "drop_path")
-            },
+            **{name: hp.get(name, getattr(self, name)) for name in _MODULE},
         )
         init_scale = hp.get("init_scale", self.init_scale)
         return MLPNetwork(module, info, init_scale=init_scale)
@@ -119,14 +123,15 @@ class MLP:
 
     def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
         """Multiply-adds of one example's forward pass: the number of weights."""
-        widths = self._plain_widths(sizes)
-        layers = [math.prod(info.input_shape), *widths, info.num_outputs]
-        return float(sum(a * b for a, b in itertools.pairwise(layers)))
-
-    def _plain_widths(self, hp: Mapping[str, Any]) -> list[int]:
-        """The width of each hidden layer, of plain values."""
-        width = self._width(hp)
-        return [nn.capacity(width_at(width, i)) for i in range(self._depth(hp))]
+        layers = hidden_layers(
+            math.prod(info.input_shape),
+            self._width(sizes),
+            self._depth(sizes),
+            residual=sizes.get("residual", self.residual),
+            bottleneck=sizes.get("bottleneck", self.bottleneck),
+        )
+        output = nn.capacity(layers[-1].outputs) * info.num_outputs
+        return float(sum(layer.products for layer in layers) + output)
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
@@ -140,17 +145,36 @@ class MLP:
             switches=("residual",),
             factors=("init_scale",),
         )
-        if not problems:
-            deepest = max(as_tuple(merged["depth"]))
-            problems += [
-                f"{name} is the width of a hidden layer that never is: depth is at "
-                f"most {deepest}, and the first layer is width_0. Leave {name} out, "
-                f"or use `depth=Int(1, {int(name.rpartition('_')[2]) + 1})`."
-                for name in sizes
-                if int(name.rpartition("_")[2]) >= deepest
-            ]
-        return problems
+        return problems or [*_unused_widths(merged, sizes), *_bottlenecks(merged)]
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
         """Cuts padded ``variables`` to the width, depth and norm in ``hp``."""
         return cut_like(self.network(hp, info), variables)
+
+
+def _unused_widths(values: Mapping[str, Any], names: list[str]) -> list[str]:
+    """Problems with widths of layers beyond every depth."""
+    deepest = max(as_tuple(values["depth"]))
+    return [
+        f"{name} is the width of a hidden layer that never is: depth is at "
+        f"most {deepest}, and the first layer is width_0. Leave {name} out, "
+        f"or use `depth=Int(1, {int(name.rpartition('_')[2]) + 1})`."
+        for name in names
+        if int(name.rpartition("_")[2]) >= deepest
+    ]
+
+
+def _bottlenecks(values: Mapping[str, Any]) -> list[str]:
+    """Problems with the ratio of residual blocks, which may be None."""
+    ratios = [ratio for ratio in as_tuple(values["bottleneck"]) if ratio is not None]
+    if ratios and True not in as_tuple(values["residual"]):
+        return [
+            f"bottleneck is of layers that add their inputs, but may be {ratios[0]!r} "
+            "while residual is False. Use `residual=True` or `residual=Bool()`."
+        ]
+    return [
+        f"bottleneck must lie in (0, 1], but may be {ratio!r}. "
+        "Use `bottleneck=Float(0.25, 1.0)`."
+        for ratio in ratios
+        if not 0.0 < ratio <= 1.0
+    ]

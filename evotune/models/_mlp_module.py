@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from typing import Any
@@ -12,12 +11,12 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
-from evotune.models._masked import MaskedNetwork, limited, runs_at
+from evotune.models._masked import MaskedNetwork
+from evotune.models._mlp_sizes import Layer, Width, hidden_layers
 from evotune.models._network import Variables
 from evotune.models._residual import path_rate, resized, with_residual
 
-Width = int | nn.Size | tuple[int | nn.Size, ...]
-"""Units of every hidden layer, or of one after the other; the last one repeats."""
+_INNER = "inner_"
 
 
 class MLPModule(linen.Module):
@@ -38,6 +37,8 @@ class MLPModule(linen.Module):
             as many; the first one never does.
         drop_path: Rate at which the last hidden layer drops what it adds to its inputs;
             see `nn.drop_path`.
+        bottleneck: Units of a narrow layer in front of each hidden layer that adds its
+            inputs, as a part of its width in (0, 1]; None for no such layer.
     """
 
     outputs: int
@@ -48,24 +49,16 @@ class MLPModule(linen.Module):
     norm: str | nn.Choice = "none"
     residual: bool | jax.Array = False
     drop_path: float | jax.Array = 0.0
+    bottleneck: float | jax.Array | None = None
 
     @linen.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Maps f32[B, ...] to f32[B, outputs]; examples are flattened first."""
         x = x.reshape((x.shape[0], -1))
         inputs: int | nn.Size = x.shape[-1]
-        for index, layer in enumerate(hidden_layers(inputs, self.width, self.depth)):
-            hidden = nn.Dense(layer.width, inputs=layer.inputs, name=f"hidden_{index}")(
-                x
-            )
-            if nn.norm_kinds(self.norm) != ("none",):
-                hidden = nn.Norm(self.norm, layer.width, name=f"norm_{index}")(
-                    hidden, use_running_average=not train
-                )
-            hidden = nn.activation(self.activation, hidden)
-            hidden = nn.Dropout(self.dropout, name=f"dropout_{index}")(
-                hidden, deterministic=not train
-            )
+        for index, layer in enumerate(self.layers(inputs)):
+            read = self._narrowed(x, index, layer, train)
+            hidden = self._hidden(read, index, layer.reads, layer.width, train)
             if index > 0:
                 rate = path_rate(self.drop_path, index, nn.active(self.depth))
                 drop = nn.DropPath(rate, name=f"drop_path_{index}")
@@ -83,60 +76,47 @@ class MLPModule(linen.Module):
             x, inputs = hidden, layer.outputs
         return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
 
+    def layers(self, inputs: int | nn.Size) -> list[Layer]:
+        """The sizes of all hidden layers for examples of ``inputs`` values."""
+        return hidden_layers(
+            inputs,
+            self.width,
+            self.depth,
+            residual=self.residual,
+            bottleneck=self.bottleneck,
+        )
 
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """The sizes around one hidden layer.
+    def _hidden(
+        self,
+        x: jax.Array,
+        index: int,
+        inputs: int | nn.Size,
+        width: int | nn.Size,
+        train: bool,
+        prefix: str = "",
+    ) -> jax.Array:
+        """Weights, norm, activation and dropout, with names that have ``prefix``."""
+        name = f"{prefix}hidden_{index}"
+        hidden: jax.Array = nn.Dense(width, inputs=inputs, name=name)(x)
+        if nn.norm_kinds(self.norm) != ("none",):
+            norm = nn.Norm(self.norm, width, name=f"{prefix}norm_{index}")
+            hidden = norm(hidden, use_running_average=not train)
+        hidden = nn.activation(self.activation, hidden)
+        drop = nn.Dropout(self.dropout, name=f"{prefix}dropout_{index}")
+        return drop(hidden, deterministic=not train)
 
-    Attributes:
-        inputs: Units that it reads.
-        width: Its own units; none are active beyond the depth.
-        outputs: Units of what the next layer reads: its own, or those of the last
-            active layer before it.
-        keeps_size: Whether it has as many units as it reads.
-    """
-
-    inputs: int | nn.Size
-    width: int | nn.Size
-    outputs: int | nn.Size
-    keeps_size: bool | jax.Array
-
-
-def hidden_layers(
-    inputs: int | nn.Size, width: Width, depth: int | nn.Size
-) -> list[Layer]:
-    """The hidden layers up to the capacity of ``depth``, in their order."""
-    layers = []
-    for index in range(nn.capacity(depth)):
-        own = width_at(width, index)
-        used, outputs = limited(own, runs_at(index, depth)), own
-        if index > 0 and isinstance(depth, nn.Size) and isinstance(width, tuple):
-            outputs = nn.Size(
-                jnp.where(index < depth.active, _count(own), _count(inputs)),
-                max(nn.capacity(own), nn.capacity(inputs)),
-            )
-        layers.append(Layer(inputs, used, outputs, _same_size(inputs, own)))
-        inputs = outputs
-    return layers
-
-
-def width_at(width: Width, index: int) -> int | nn.Size:
-    """The units of hidden layer ``index``, as far as it is in use."""
-    if isinstance(width, tuple):
-        return width[min(index, len(width) - 1)]
-    return width
-
-
-def _same_size(a: int | nn.Size, b: int | nn.Size) -> bool | jax.Array:
-    if a is b:
-        return True
-    if isinstance(a, int) and isinstance(b, int):
-        return a == b
-    return _count(a) == _count(b)
-
-
-def _count(size: int | nn.Size) -> jax.Array:
-    return jnp.asarray(nn.active(size), jnp.int32)
+    def _narrowed(
+        self, x: jax.Array, index: int, layer: Layer, train: bool
+    ) -> jax.Array:
+        """What a layer reads: x, or in a bottleneck block the narrow layer of it."""
+        inner = layer.inner
+        if inner is None:
+            return x
+        narrow = self._hidden(x, index, layer.inputs, inner.width, train, _INNER)
+        if inner.used is True:
+            return narrow
+        units = nn.capacity(layer.reads)
+        return jnp.where(inner.used, resized(narrow, units), resized(x, units))
 
 
 class MLPNetwork(MaskedNetwork):
@@ -146,30 +126,48 @@ class MLPNetwork(MaskedNetwork):
 
     def _draw(self, key: jax.Array) -> Variables:
         module, dtype = self.module, jnp.dtype(jnp.float32)
-        inputs = math.prod(self.info.input_shape)
-        layers = hidden_layers(inputs, module.width, module.depth)
+        layers = module.layers(math.prod(self.info.input_shape))
         # The output comes first, so that its draws do not hang on how many layers are.
         shapes: dict[str, tuple[int | nn.Size, int | nn.Size]] = {
             "output": (layers[-1].outputs, module.outputs)
         }
+        widths: dict[str, int | nn.Size] = {}
         for index, layer in enumerate(layers):
-            shapes[f"hidden_{index}"] = (layer.inputs, layer.width)
-        kernels = nn.lecun_normals(key, list(shapes.values()), dtype)
+            shapes[f"hidden_{index}"] = (layer.reads, layer.width)
+            widths[f"norm_{index}"] = layer.width
+            if layer.inner is not None:
+                widths[f"{_INNER}norm_{index}"] = layer.inner.width
+        drawn = nn.lecun_normals(key, list(shapes.values()), dtype)
+        kernels = dict(zip(shapes, drawn, strict=True))
+        if any(layer.inner for layer in layers):
+            kernels |= _draw_inner(jax.random.fold_in(key, 1), layers, dtype)
         params: dict[str, Any] = {
             name: {"kernel": kernel, "bias": jnp.zeros(kernel.shape[1:], kernel.dtype)}
-            for name, kernel in zip(shapes, kernels, strict=True)
+            for name, kernel in kernels.items()
         }
         statistics = {}
         kinds = nn.norm_kinds(module.norm)
-        for index, layer in enumerate(layers if kinds != ("none",) else []):
-            zeros = jnp.zeros((nn.capacity(layer.width),), dtype)
-            params[f"norm_{index}"] = {
-                "scale": nn.norm_scale(layer.width, dtype, module.norm),
-                "bias": zeros,
-            }
+        for name, width in widths.items() if kinds != ("none",) else ():
+            zeros = jnp.zeros((nn.capacity(width),), dtype)
+            scale = nn.norm_scale(width, dtype, module.norm)
+            params[name] = {"scale": scale, "bias": zeros}
             if "batch" in kinds:
-                var = nn.norm_scale(layer.width, dtype)
-                statistics[f"norm_{index}"] = {"mean": zeros, "var": var}
+                statistics[name] = {"mean": zeros, "var": nn.norm_scale(width, dtype)}
         if statistics:
             return {"params": params, "batch_stats": statistics}
         return {"params": params}
+
+
+def _draw_inner(
+    key: jax.Array, layers: list[Layer], dtype: jnp.dtype
+) -> dict[str, jax.Array]:
+    """The kernels of narrow layers; empty ones stand for those that are not.
+
+    So the draws of a layer do not hang on which others have one. ``key`` is consumed.
+    """
+    shapes = [(y.inputs, y.inner.width) if y.inner else (0, 0) for y in layers]
+    return {
+        f"{_INNER}hidden_{index}": kernel
+        for index, kernel in enumerate(nn.lecun_normals(key, shapes, dtype))
+        if layers[index].inner
+    }

@@ -11,12 +11,14 @@ from evotune import datasets, nn
 from evotune._contracts import EMPTY, Binding, fresh
 from evotune.engine import Engine
 from evotune.models import MLP, Info
+from evotune.models._mlp_sizes import inner_width
 from evotune.space import Bool, Categorical, Float, Int, Space
 from evotune.tasks import Classification, Hyperparameters
 from tests.models.plain import PlainDrop
 
 INFO = Info(input_shape=(7,), num_outputs=3)
 SEED = 5
+RATES = ("drop_path", "bottleneck")
 
 
 class PlainMLP(linen.Module):
@@ -28,19 +30,28 @@ class PlainMLP(linen.Module):
     residual: bool
     outputs: int = 3
     drop_path: float = 0.0
+    bottleneck: float | None = None
 
     @linen.compact
     def __call__(self, x, *, train=False):
-        for i, width in enumerate(self.widths):
-            h = linen.Dense(width, name=f"hidden_{i}")(x)
+        def hidden(x, width, name):
+            h = linen.Dense(width, name=name)(x)
+            norm = name.replace("hidden", "norm")
             if self.norm == "layer":
-                h = linen.LayerNorm(name=f"norm_{i}")(h)
+                h = linen.LayerNorm(name=norm)(h)
             if self.norm == "batch":
                 h = linen.BatchNorm(
-                    use_running_average=not train, momentum=0.9, name=f"norm_{i}"
+                    use_running_average=not train, momentum=0.9, name=norm
                 )(h)
-            h = getattr(linen, self.activation)(h)
-            if self.residual and i > 0 and h.shape == x.shape:
+            return getattr(linen, self.activation)(h)
+
+        for i, width in enumerate(self.widths):
+            adds, h = self.residual and i > 0 and width == x.shape[-1], x
+            if adds and self.bottleneck is not None:
+                inner = max(1, round(self.bottleneck * width))
+                h = hidden(h, inner, f"inner_hidden_{i}")
+            h = hidden(h, width, f"hidden_{i}")
+            if adds:
                 if train and self.drop_path:
                     rate = self.drop_path * (i + 1) / len(self.widths)
                     h = PlainDrop(rate, name=f"drop_path_{i}")(h)
@@ -54,7 +65,9 @@ def plain(true, outputs=3):
         true.get(f"width_{i}", true.get("width")) for i in range(true["depth"])
     )
     rest = (true["activation"], true["norm"], true["residual"], outputs)
-    return PlainMLP(widths, *rest, true.get("drop_path", 0.0))
+    return PlainMLP(
+        widths, *rest, true.get("drop_path", 0.0), true.get("bottleneck", None)
+    )
 
 
 def padded(true, capacity=16, depth=4):
@@ -73,7 +86,7 @@ def padded(true, capacity=16, depth=4):
             "norm": nn.Choice(jnp.int32(nn.NORMS.index(true["norm"])), nn.NORMS),
             "residual": jnp.asarray(true["residual"]),
             **{k: true[k] for k in ("init_scale", "dropout") if k in true},
-            **{k: jnp.float32(true[k]) for k in ("drop_path",) if k in true},
+            **{k: jnp.float32(true[k]) for k in RATES if k in true},
         }
     )
 
@@ -91,9 +104,14 @@ def setting(depth, norm, *, residual, activation="gelu", **widths):
 SETTINGS = [
     setting(1, "layer", residual=True),
     {**setting(3, "layer", residual=True), "drop_path": 0.4},
-    setting(2, "batch", residual=True, activation="tanh"),
-    setting(4, "batch", residual=False, activation="selu"),
-    setting(3, "layer", residual=True, width_0=9, width_1=5, width_2=5, width_3=7),
+    {**setting(2, "batch", residual=True, activation="tanh"), "bottleneck": 0.4},
+    {**setting(4, "batch", residual=False, activation="selu"), "bottleneck": 0.4},
+    {
+        **setting(3, "layer", residual=True, width_0=9, width_1=5, width_2=5),
+        "width_3": 7,
+        "bottleneck": 0.6,
+        "drop_path": 0.3,
+    },
     setting(1, "none", residual=True, width_0=12, width_1=3),
 ]
 BY_NAME = [
@@ -265,6 +283,25 @@ def test_widths_may_be_listed():
     )
 
 
+def test_a_bottleneck_is_counted_where_it_is():
+    sizes = {"width_0": 9, "width_1": 6, "width_2": 6, "depth": 3, "bottleneck": 0.4}
+    on = MLP().multiply_adds({**sizes, "residual": True}, INFO)
+    assert on == 7 * 9 + 9 * 6 + 2 * 6 * 2 + 6 * 3
+    assert MLP().multiply_adds(sizes, INFO) == 7 * 9 + 9 * 6 + 6 * 6 + 6 * 3
+
+
+def test_inner_widths_round_alike_traced_and_plain():
+    ratios = np.linspace(0.005, 1.0, 200)
+    for width in (1, 5, 64, 250):
+        got = jax.jit(
+            jax.vmap(
+                lambda b, w=width: inner_width(nn.Size(jnp.int32(w), 256), b).active
+            )
+        )(jnp.asarray(ratios, jnp.float32))
+        assert got.tolist() == [inner_width(width, float(ratio)) for ratio in ratios]
+        assert (got.min(), got.max()) == (1, width)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -272,6 +309,8 @@ def test_widths_may_be_listed():
         ({"residual": ("yes", True)}, "residual must be a bool.*residual=Bool"),
         ({"init_scale": (0.0, 1.0)}, "init_scale must be above 0"),
         ({"drop_path": (0.0, 1.0)}, "drop_path must lie in"),
+        ({"bottleneck": (0.0, 1.0), "residual": True}, r"bottleneck .* in \(0, 1\]"),
+        ({"bottleneck": (0.5, 1.0)}, "while residual is False. Use `residual=True`"),
         ({"width_1": (0, 4)}, "width_1 must be an integer of at least 1"),
         ({"width_2": (4, 8), "depth": (1, 2)}, "width_2 is the width of a hidden"),
         ({"width": (4, True)}, "width must be an integer"),
@@ -290,6 +329,7 @@ def test_good_values_are_no_problem():
         "width_2": (4, 8),
         "norm": ("none", "layer", "batch"),
         "residual": (False, True),
+        "bottleneck": (None, 0.5),
     }
     assert MLP(width=(8, 4)).check(values) == []
 
