@@ -15,6 +15,7 @@ from evotune._contracts import Binding
 from evotune.models._checks import value_problems
 from evotune.models._masked import MaskedNetwork, limited, picked, runs_at
 from evotune.models._network import Info, Variables
+from evotune.models._residual import with_residual
 from evotune.models._sequences import (
     as_series,
     check_symbols,
@@ -29,6 +30,7 @@ CELLS: Mapping[str, type[linen.RNNCellBase]] = {
     "lstm": linen.LSTMCell,
 }
 POOLINGS = ("last", "mean")
+NORMS = ("none", "layer")
 
 _GATES = {"gru": 3, "lstm": 4}
 
@@ -45,6 +47,8 @@ class RNNModule(linen.Module):
         depth: Number of layers.
         cell: "gru" or "lstm".
         pooling: "last" step or "mean" of all.
+        norm: "none", or "layer" on what each layer makes of its inputs.
+        residual: Whether each layer adds its inputs, where they have its width.
         dropout: Rate on what each layer hands on.
         patch: Steps of a series that make one.
         vocab_size: Number of symbols, which are embedded; None for series of numbers.
@@ -56,6 +60,8 @@ class RNNModule(linen.Module):
     depth: int | nn.Size = 1
     cell: str = "gru"
     pooling: str | nn.Choice = "last"
+    norm: str | nn.Choice = "none"
+    residual: bool | jax.Array = False
     dropout: float | jax.Array = 0.0
     patch: int = 1
     vocab_size: int | None = None
@@ -78,11 +84,17 @@ class RNNModule(linen.Module):
             x = nn.Embed(self.vocab_size, self.width, name="embed")(jnp.maximum(x, 0))
         for index in range(nn.capacity(self.depth)):
             runs = runs_at(index, self.depth)
-            cell = make_cell(self.cell, inputs, limited(self.width, runs))
+            features = limited(self.width, runs)
+            cell = make_cell(self.cell, inputs, features)
             hidden: Any = linen.RNN(cell, name=f"layer_{index}")(x)
+            # None of `NORMS` has running statistics.
+            norm = nn.Norm(self.norm, features, name=f"norm_{index}")
+            hidden = norm(hidden, use_running_average=False)
             hidden = nn.Dropout(self.dropout, name=f"dropout_{index}")(
                 hidden, deterministic=not train
             )
+            same = index > 0 or self.vocab_size is not None
+            hidden = with_residual(hidden, x, self.residual, same)
             x = hidden if runs is None else jnp.where(runs, hidden, x)
             inputs = self.width
         if not self.each_step:
@@ -130,13 +142,19 @@ class RNN:
         depth: Number of layers.
         cell: "gru" or "lstm"; in a space it takes one program for each.
         pooling: "last" step of the last layer, or "mean" of its steps.
+        norm: "none", or "layer" on what each layer makes of its inputs. Not "batch":
+            its statistics would mix steps, whose distributions differ.
+        residual: Whether each layer adds its inputs to what it makes of them; the first
+            one, whose inputs have another width, does only where symbols are embedded.
         dropout: Rate on what each layer hands on, in [0, 1).
         patch: Steps of a series that make one.
         init_scale: Factor on the initial kernels, the orthogonal ones too.
 
     Reference:
         Cho et al. (2014), Learning phrase representations using RNN encoder-decoder;
-        Hochreiter, Schmidhuber (1997), Long short-term memory.
+        Hochreiter, Schmidhuber (1997), Long short-term memory; Wu et al. (2016),
+        Google's neural machine translation system, for residual connections. The
+        cells' own activations are fixed, as in all three.
 
     Example:
         >>> import evotune as et
@@ -149,18 +167,22 @@ class RNN:
     depth: int = 1
     cell: str = "gru"
     pooling: str = "last"
+    norm: str = "none"
+    residual: bool = False
     dropout: float = 0.0
     patch: int = 1
     init_scale: float = 1.0
 
     @property
     def bindings(self) -> Mapping[str, Binding]:
-        """Sizes and pooling are masked; the cell changes what there is to train."""
+        """Sizes and choices of functions are masked; the cell changes the layers."""
         return {
             "width": Binding.MASKED,
             "depth": Binding.MASKED,
             "cell": Binding.STATIC,
             "pooling": Binding.MASKED,
+            "norm": Binding.MASKED,
+            "residual": Binding.TRACED,
             "dropout": Binding.TRACED,
             "init_scale": Binding.TRACED,
             "patch": Binding.STATIC,
@@ -199,9 +221,10 @@ class RNN:
         return value_problems(
             merged,
             sizes=("width", "depth", "patch"),
-            options={"cell": tuple(CELLS), "pooling": POOLINGS},
+            options={"cell": tuple(CELLS), "pooling": POOLINGS, "norm": NORMS},
             rates=("dropout",),
             factors=("init_scale",),
+            switches=("residual",),
         )
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:

@@ -96,12 +96,17 @@ class PlainRNN(linen.Module):
     depth: int
     cell: str
     pooling: str
+    norm: str = "none"
+    residual: bool = False
 
     @linen.compact
     def __call__(self, x):
         make = linen.GRUCell if self.cell == "gru" else linen.LSTMCell
         for index in range(self.depth):
-            x = linen.RNN(make(self.width, parent=None), name=f"layer_{index}")(x)
+            y = linen.RNN(make(self.width, parent=None), name=f"layer_{index}")(x)
+            if self.norm == "layer":
+                y = linen.LayerNorm(name=f"norm_{index}")(y)
+            x = x + y if self.residual and index else y
         x = x[:, -1] if self.pooling == "last" else x.mean(axis=1)
         return linen.Dense(3, name="output")(x)
 
@@ -126,14 +131,19 @@ CASES = {
         ),
     ),
     "class": (Transformer(), PlainTransformer, transformer(pooling="class")),
-    "gru": (RNN(), PlainRNN, rnn(depth=2)),
-    "lstm": (RNN(), PlainRNN, rnn(cell="lstm", pooling="mean")),
+    "gru": (RNN(), PlainRNN, rnn(depth=2, norm="layer", residual=True)),
+    "lstm": (
+        RNN(),
+        PlainRNN,
+        rnn(cell="lstm", pooling="mean", depth=2, norm="none", residual=False),
+    ),
 }
 CAPACITY = {"width": 8, "heads": 3, "head_size": 4, "mlp_ratio": 3, "depth": 3}
 OPTIONS = {
     "norm_position": ("post", "pre"),
     "position": ("learned", "sinusoidal", "none"),
     "pooling": ("last", "mean"),
+    "norm": ("none", "layer"),
 }
 
 
@@ -143,8 +153,8 @@ def padded(true):
     for name, value in true.items():
         if name in CAPACITY:
             values[name] = nn.Size(jnp.int32(value), CAPACITY[name])
-        elif name == "drop_path":
-            values[name] = jnp.float32(value)
+        elif name in ("drop_path", "residual"):
+            values[name] = jnp.asarray(value)
         elif name in OPTIONS and not (name == "pooling" and "heads" in true):
             options = OPTIONS[name]
             values[name] = nn.Choice(jnp.int32(options.index(value)), options)
@@ -330,6 +340,7 @@ def test_multiply_adds_are_the_products_of_one_example():
         (RNN(), {"init_scale": (0.0, 1.0)}, "init_scale must be above 0"),
         (RNN(), {"cell": ("gru", "elman")}, "cell must be one of"),
         (RNN(), {"pooling": ("max",)}, "pooling must be one of"),
+        (RNN(), {"norm": ("none", "batch")}, "norm must be one of"),
     ],
 )
 def test_bad_values_say_what_to_do(model, values, message):
