@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         SpaceError,
     )
+    from evotune._grow import grow
     from evotune._lr_range_test import lr_range_test
     from evotune._result import Result
     from evotune._tune import plan, tune
@@ -75,6 +76,7 @@ _HOMES = {
     "autotune": "_default_space",
     "create_trial": "study",
     "default_space": "_default_space",
+    "grow": "_grow",
     "lr_range_test": "_lr_range_test",
     "plan": "_tune",
     "tune": "_tune",
@@ -111,6 +113,7 @@ __all__ = [
     "default_space",
     "diagnostics",
     "engine",
+    "grow",
     "lr_range_test",
     "metrics",
     "models",

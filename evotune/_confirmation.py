@@ -111,7 +111,10 @@ def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirma
                 "Use `result.confirm(top_k=5, seeds=5)`."
             )
     leading = _leading(study, top_k)
-    values, states = _train(study, engine.reseeded(study.seed + _FRESH), leading, seeds)
+    numbers = np.asarray([trial.number for trial in leading], np.int32)
+    x = np.stack([study.coordinates(number) for number in numbers.tolist()])
+    fresh_engine = engine.reseeded(study.seed + _FRESH)
+    values, states = train_replicas(fresh_engine, numbers, x, seeds)
     sign = 1.0 if study.direction == "maximize" else -1.0
     chances = probability_of_best(sign * values)
     confirmed = [
@@ -127,12 +130,9 @@ def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirma
     order = np.argsort(-sign * np.mean(values, axis=1), kind="stable")  # NaN comes last
     winner = leading[int(order[0])]
     mine = [states[winner.number, replica] for replica in range(seeds)]
-    tested = engine.test(winner.params, mine)
     return Confirmation(
         trials=[confirmed[row] for row in order],
-        test_metrics={
-            name: np.asarray([scores[name] for scores in tested]) for name in tested[0]
-        },
+        test_metrics=test_scores(engine, winner.params, mine),
         metric=engine.metric,
     )
 
@@ -146,17 +146,26 @@ def _leading(study: Study, count: int) -> list[FrozenTrial]:
     return [best, *(trial for trial in complete if trial.number != best.number)][:count]
 
 
-def _train(
-    study: Study, engine: Engine, trials: Sequence[FrozenTrial], seeds: int
+def train_replicas(
+    engine: Engine, numbers: np.ndarray, x: np.ndarray, seeds: int
 ) -> tuple[np.ndarray, dict[tuple[int, int], Any]]:
-    """f64[K, S] values and all final states, by trial number and replica."""
+    """Trains every one of K configurations ``seeds`` times.
+
+    Args:
+        engine: What trains them; its seed, a number and a replica make the draws.
+        numbers: i32[K] trial numbers, none twice.
+        x: f32[K, D] the configurations, in the unit cube of the engine's space.
+        seeds: S, replicas of each.
+
+    Returns:
+        f64[K, S] values, NaN where one diverged, and all final states, by trial number
+        and replica.
+    """
     import jax.numpy as jnp
 
     from evotune._contracts import EMPTY, fresh
 
-    numbers = np.asarray([trial.number for trial in trials], np.int32)
-    x = np.stack([study.coordinates(number) for number in numbers.tolist()])
-    values = np.full((len(trials), seeds), np.nan)
+    values = np.full((len(numbers), seeds), np.nan)
     states: dict[tuple[int, int], Any] = {}
     for start in range(0, values.size, engine.rows):
         # Padded to one length, so that nothing compiles for the last part.
@@ -172,6 +181,14 @@ def _train(
                 values[np.flatnonzero(numbers == key[0])[0], key[1]] = found[member]
                 states[key] = engine.member(*key)
     return values, states
+
+
+def test_scores(
+    engine: Engine, params: Mapping[str, Any], states: Sequence[Any]
+) -> dict[str, np.ndarray]:
+    """f64[S] by name: scores on the test split of S trainings of ``params``."""
+    tested = engine.test(params, states)
+    return {name: np.asarray([scores[name] for scores in tested]) for name in tested[0]}
 
 
 def probability_of_best(values: np.ndarray) -> np.ndarray:

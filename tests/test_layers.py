@@ -31,6 +31,10 @@ LAYERS = {
     "report": 4,
     "_result": 5,
     "_confirmation": 5,
+    "_growth": 5,  # what grow() returns
+    "_growth_rules": 5,
+    "_sizing": 5,  # of grow(): which sizes a model has
+    "_grow": 5,
     "_lr_range_test": 5,
     "_default_space": 5,
     "_tune": 5,
@@ -54,6 +58,11 @@ SAME_LAYER = {
     ("_signatures", "_errors"),
     ("_tune", "_result"),
     ("_result", "_confirmation"),
+    ("_grow", "_confirmation"),
+    ("_grow", "_growth"),
+    ("_grow", "_growth_rules"),
+    ("_grow", "_sizing"),
+    ("_growth_rules", "_growth"),
     ("_lr_range_test", "_result"),
     ("_lr_range_test", "_tune"),
     ("_default_space", "_result"),
