@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import keyword
 import operator
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,15 +14,14 @@ from evotune._contracts import Geometry
 from evotune._errors import HyperparameterError
 from evotune.space import _json
 from evotune.space._codec import Levels
-from evotune.space._conditions import Graph
-from evotune.space._counting import count, in_words
+from evotune.space._counting import count
 from evotune.space._cube import Columns, Cube
 from evotune.space._dimension import Dimension
 from evotune.space._entries import build
-from evotune.space._values import typed
+from evotune.space._narrowable import Narrowable
 
 
-class Space:
+class Space(Narrowable):
     """Named dimensions to search over, and constants beside them. Immutable.
 
     Members of a search are rows of a unit cube, f32[P, D]: one column per dimension, in
@@ -57,11 +55,6 @@ class Space:
         >>> space.params(x)
         [{'optimizer': 'sgd', 'momentum': 0.3}]
     """
-
-    _dimensions: dict[str, Dimension]
-    _constants: dict[str, Any]
-    _graph: Graph
-    _cube: Cube
 
     def __init__(
         self, mapping: Mapping[str, Any] | None = None, /, **dimensions: Any
@@ -260,51 +253,3 @@ class Space:
                 cannot read.
         """
         return cls(_json.loads(document))
-
-    def _content(self) -> tuple[Any, ...]:
-        return tuple(self._dimensions.items()), typed(self._constants)
-
-    def __len__(self) -> int:
-        return len(self._dimensions)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._dimensions)
-
-    def __contains__(self, item: object) -> bool:
-        if isinstance(item, Mapping):
-            return self.contains(item)
-        return isinstance(item, str) and item in self._dimensions
-
-    def __getitem__(self, name: str) -> Dimension:
-        if name not in self._dimensions:
-            raise KeyError(self._cube.unknown(name, "the space"))
-        return self._dimensions[name]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Space):
-            return NotImplemented
-        return self._content() == other._content()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self._dimensions.items()))
-
-    def __setattr__(self, name: str, value: Any) -> NoReturn:
-        raise AttributeError(
-            f"A Space cannot be changed, but {name!r} was set. Make a new one: "
-            "`Space({**space.dimensions, **space.constants, 'width': Int(16, 64)})`."
-        )
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(
-            f"A Space cannot be changed, but {name!r} was deleted. Make a new one "
-            "without it."
-        )
-
-    def __repr__(self) -> str:
-        entries = {**self._dimensions, **self._constants}
-        head = f"Space(  # {in_words(self.size, self._dimensions.values())}"
-        if all(name.isidentifier() and not keyword.iskeyword(name) for name in entries):
-            lines = [f"    {name}={value!r}," for name, value in entries.items()]
-            return "\n".join([head, *lines, ")"])
-        lines = [f"        {name!r}: {value!r}," for name, value in entries.items()]
-        return "\n".join([head, "    {", *lines, "    }", ")"])
