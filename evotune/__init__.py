@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     )
     from evotune._grow import grow
     from evotune._lr_range_test import lr_range_test
+    from evotune._refine import refine
+    from evotune._refinement import Refinement
     from evotune._result import Result
     from evotune._tune import plan, tune
     from evotune.algorithms import GeneticAlgorithm, GridSearch, RandomSearch
@@ -66,6 +68,7 @@ _HOMES = {
     "JournalError": "_errors",
     "MissingExtraError": "_errors",
     "RandomSearch": "algorithms",
+    "Refinement": "_refinement",
     "Result": "_result",
     "Space": "space",
     "SpaceError": "_errors",
@@ -79,6 +82,7 @@ _HOMES = {
     "grow": "_grow",
     "lr_range_test": "_lr_range_test",
     "plan": "_tune",
+    "refine": "_refine",
     "tune": "_tune",
 }
 """The module that each public name is imported from, at its first use."""
@@ -98,6 +102,7 @@ __all__ = [
     "JournalError",
     "MissingExtraError",
     "RandomSearch",
+    "Refinement",
     "Result",
     "Space",
     "SpaceError",
@@ -119,6 +124,7 @@ __all__ = [
     "models",
     "nn",
     "plan",
+    "refine",
     "report",
     "space",
     "study",

@@ -85,7 +85,7 @@ def tune(
 
     began = time.monotonic()
     budget = Budget(generations=generations, n_trials=n_trials, timeout=timeout)
-    _check(task, space)
+    check_task_and_space(task, space)
     algorithm = algorithm if algorithm is not None else _default_algorithm()
     shown = make_progress(progress)
     study = Study(
@@ -153,7 +153,7 @@ def plan(
         >>> len(et.plan(task, et.Space(x=et.Float(-1.0, 1.0))).programs)
         1
     """
-    _check(task, space)
+    check_task_and_space(task, space)
     rows = (algorithm if algorithm is not None else _default_algorithm()).batch_size
     limits = [] if n_trials is None else [n_trials]
     limits += [] if generations is None else [generations * rows]
@@ -180,7 +180,7 @@ def _default_algorithm() -> Algorithm:
     return GeneticAlgorithm()
 
 
-def _check(task: Any, space: Any) -> None:
+def check_task_and_space(task: Any, space: Any) -> None:
     """Raises TypeError where the two main arguments are something else."""
     from evotune.space import Space
     from evotune.tasks import Task

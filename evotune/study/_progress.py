@@ -84,13 +84,14 @@ class Meter:
 class Lines:
     """One line a generation: for logs, pipes and notebooks."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, title: str = "") -> None:
         self._stream = stream
+        self._title = title
         self._meter: Meter | None = None
         self._shown = -1
 
     def _print(self, text: str) -> None:
-        print(text, file=self._stream or sys.stderr, flush=True)
+        print(titled(self._title, text), file=self._stream or sys.stderr, flush=True)
 
     def start(self, study: Study, engine: Engine, budget: Budget) -> None:
         """See `Progress`."""
@@ -133,8 +134,9 @@ class Lines:
 class Bar:
     """A bar with best value, generation, trainings a second and time left."""
 
-    def __init__(self, console: Any = None) -> None:
+    def __init__(self, console: Any = None, title: str = "") -> None:
         self._console = console
+        self._title = title
         self._bar: Any = None
         self._task: Any = None
         self._meter: Meter | None = None
@@ -158,7 +160,9 @@ class Bar:
             expand=True,
         )
         self._task = self._bar.add_task(
-            "compiling", total=self._meter.total, **self._fields(study, engine, budget)
+            titled(self._title, "compiling"),
+            total=self._meter.total,
+            **self._fields(study, engine, budget),
         )
         self._bar.start()
 
@@ -176,33 +180,40 @@ class Bar:
     def event(self, text: str) -> None:
         """See `Progress`."""
         if self._bar is not None:
-            self._bar.update(self._task, description=text)
+            self._describe(text)
+
+    def _describe(self, text: str) -> None:
+        self._bar.update(self._task, description=titled(self._title, text))
 
     def update(self, study: Study, engine: Engine, budget: Budget) -> None:
         """See `Progress`."""
         shown = of(study._ledger.queue.asked, budget.generations)
         self._bar.update(
             self._task,
-            description=f"generation {shown}",
+            description=titled(self._title, f"generation {shown}"),
             **self._fields(study, engine, budget),
         )
 
     def stopping(self) -> None:
         """See `Progress`."""
         if self._bar is not None:
-            self._bar.update(self._task, description=STOPPING)
+            self._describe(STOPPING)
 
     def finish(self, study: Study, engine: Engine, budget: Budget) -> None:
         """See `Progress`."""
         if self._bar is None:
             return
         self._bar.stop()
-        self._bar.console.print(
-            summary(study, engine, budget), highlight=False, markup=False
-        )
+        text = titled(self._title, summary(study, engine, budget))
+        self._bar.console.print(text, highlight=False, markup=False)
 
 
 STOPPING = "stopping: finishing what has started (Ctrl-C again stops at once)"
+
+
+def titled(title: str, text: str) -> str:
+    """``text`` after a title such as "round 2/3", if there is one."""
+    return f"{title}: {text}" if title else text
 
 
 def of(done: int, total: int | None) -> str:
@@ -233,13 +244,17 @@ def summary(study: Study, engine: Engine, budget: Budget) -> str:
     )
 
 
-def make_progress(progress: bool | Progress) -> Progress:
+def make_progress(progress: bool | Progress, *, title: str = "") -> Progress:
     """A bar on a terminal, lines elsewhere, nothing for False; one's own as it is.
 
     In notebooks lines are used too: they need no widgets and survive being saved.
+
+    Args:
+        progress: As `evotune.tune` takes it.
+        title: Put before what is shown, such as "round 2/3"; one's own goes without.
     """
     if not isinstance(progress, bool):
         return progress
     if not progress:
         return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar(title=title) if sys.stderr.isatty() else Lines(title=title)
