@@ -150,7 +150,9 @@ def test_initial_values_do_not_depend_on_padding(true):
 
 @pytest.mark.parametrize("true", SETTINGS, ids=BY_NAME)
 def test_training_padded_is_training_plain_flax(true):
-    model, optimizer = MLP(), optax.adamw(0.01, weight_decay=0.1)
+    # Adam turns a gradient that is nothing but rounding, as that of a bias before batch
+    # norm, into a whole step unless eps is above it.
+    model, optimizer = MLP(), optax.adamw(0.003, eps=1e-4, weight_decay=0.1)
     network = model.network(padded(true), INFO)
     module, hp = plain(true), Hyperparameters(true)
     x = jax.random.normal(jax.random.key(2), (32, 7))
@@ -182,7 +184,7 @@ def test_training_padded_is_training_plain_flax(true):
             return (new, state), (value, grads)
 
         state = optimizer.init(variables["params"])
-        return jax.lax.scan(step, (variables, state), length=30)
+        return jax.lax.scan(step, (variables, state), length=50)
 
     start = initial(network, jax.random.key(1))
     small = model.slice(start, hp, INFO)
@@ -192,7 +194,7 @@ def test_training_padded_is_training_plain_flax(true):
     (grown, _), (losses, grads) = jax.device_get(big)
     (alone, _), (wanted, slopes) = jax.device_get(true_size)
     np.testing.assert_allclose(losses[:2], wanted[:2], rtol=1e-5)
-    np.testing.assert_allclose(losses[-1], wanted[-1], rtol=2e-3)
+    np.testing.assert_allclose(losses, wanted, rtol=1e-3)
     first = jax.tree.map(lambda g: g[0], grads)
     close(
         model.slice({**start, "params": first}, hp, INFO)["params"],
@@ -422,7 +424,7 @@ def test_members_of_a_mixed_population_are_plain_flax_networks(digits):
         losses, variables = plain_training(module, start, digits.data(), p, trial)
         means = np.reshape(losses, (p["epochs"], -1)).mean(axis=1)
         got = found[trial]["train_loss"][: p["epochs"]]
-        np.testing.assert_allclose(got, means, rtol=2e-3, err_msg=str(p))
+        np.testing.assert_allclose(got, means, rtol=1e-3, err_msg=str(p))
         exported = digits.export(p, members[trial])
         shapes = jax.tree.map(jnp.shape, dict(variables))
         assert jax.tree.map(jnp.shape, exported.variables) == shapes
