@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evotune._errors import HyperparameterError, SpaceError
+from evotune._errors import AllDivergedError, HyperparameterError, SpaceError
 from evotune._refinement import Refinement
 from evotune._result import Result
 from evotune._tune import check_task_and_space, tune
@@ -92,7 +93,8 @@ def refine(
             not fit; nothing was compiled.
         ValueError: If there is no budget, or less than one generation or trial a round.
         JournalError: If the storage cannot be written or belongs to another search.
-        AllDivergedError: If every member of a generation diverged.
+        AllDivergedError: If every member of a generation of the first round diverged;
+            in a later one that is a warning, and ends the search.
 
     Example:
         >>> import evotune as et
@@ -127,20 +129,30 @@ def refine(
             result = _read(task, space, algorithm, storage, names[k], options)
         else:
             left = None if timeout is None else timeout + began - time.monotonic()
-            result = tune(
-                task,
-                space,
-                algorithm=algorithm,
-                generations=generations_of[k],
-                n_trials=trials_of[k],
-                timeout=None if left is None else max(left / (rounds - k), 1e-3),
-                study_name=names[k],
-                storage=storage,
-                resume=resume,
-                callbacks=callbacks,
-                progress=_titled(progress, f"round {k + 1}/{rounds}"),
-                **options,
-            )
+            try:
+                result = tune(
+                    task,
+                    space,
+                    algorithm=algorithm,
+                    generations=generations_of[k],
+                    n_trials=trials_of[k],
+                    timeout=None if left is None else max(left / (rounds - k), 1e-3),
+                    study_name=names[k],
+                    storage=storage,
+                    resume=resume,
+                    callbacks=callbacks,
+                    progress=_titled(progress, f"round {k + 1}/{rounds}"),
+                    **options,
+                )
+            except AllDivergedError as error:
+                if not results:
+                    raise
+                warnings.warn(
+                    f"Round {k + 1} of {rounds} found nothing, and what the rounds "
+                    f"before it found is returned. {error}",
+                    stacklevel=2,
+                )
+                return Refinement(results)
         results.append(result)
         refinement = Refinement(results)
         if len(results) == rounds or result.study.stopped_by in ("stop", "interrupt"):

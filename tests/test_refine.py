@@ -136,3 +136,20 @@ def test_a_network_is_refined_and_tested(capsys, count_compiles):
 def test_errors_come_before_anything_is_trained(change, message):
     with pytest.raises(ValueError, match=message):
         et.refine(TASK, SPACE, **{"generations": 6, **QUICK, **change})
+
+
+def test_rounds_are_kept_where_a_later_one_diverges(monkeypatch):
+    calls = []
+
+    def diverging(*arguments, **options):
+        calls.append(options["study_name"])
+        if len(calls) == 2:
+            raise et.AllDivergedError("All 16 members diverged.")
+        return et.tune(*arguments, **options)
+
+    monkeypatch.setattr("evotune._refine.tune", diverging)
+    with pytest.warns(UserWarning, match=r"(?s)Round 2 of 3.*All 16 members"):
+        refined = et.refine(TASK, SPACE, generations=6, seed=7, **QUICK)
+    assert calls == ["study-round-1", "study-round-2"]
+    assert len(refined.rounds) == 1
+    assert len(refined.rounds[0].trials) == 32
