@@ -63,20 +63,20 @@ def families() -> dict[str, tuple[Any, dict[str, Any], int, int]]:
         "width": 64,
         "norm": "batch",
         "dropout": et.Float(0.0, 0.4),
-        "epochs": 20,
+        "epochs": 16,
     }
     gru = {
         "width": et.Int(32, 48),
         "pooling": et.Categorical(["last", "mean"]),
         "dropout": et.Float(0.0, 0.3),
-        "epochs": 25,
+        "epochs": 20,
     }
     shift = {"shift": et.Float(0.0, 0.2)}
     return {
         "mlp": (et.models.MLP(), mlp | shift, 24, 4),
         "mlp_plain": (et.models.MLP(), mlp, 24, 4),
-        "cnn": (et.models.CNN(), cnn | shift, 12, 3),
-        "cnn_plain": (et.models.CNN(), cnn, 12, 3),
+        "cnn": (et.models.CNN(), cnn | shift, 12, 2),
+        "cnn_plain": (et.models.CNN(), cnn, 12, 2),
         "gru": (et.models.RNN(cell="gru"), gru | shift, 12, 3),
     }
 
