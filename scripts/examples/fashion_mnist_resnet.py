@@ -78,8 +78,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--data", help="folder of the four IDX files")
-    parser.add_argument("--rows", type=int, default=2500, help="images to learn from")
-    parser.add_argument("--population", type=int, default=16, help="networks in each")
+    parser.add_argument("--rows", type=int, default=1500, help="images to learn from")
+    parser.add_argument("--population", type=int, default=8, help="networks in each")
     parser.add_argument("--generations", type=int, default=2, help="of the population")
     parser.add_argument("--epochs", type=int, default=3, help="of each training")
     parser.add_argument("--seed", type=int, default=0, help="of the whole search")
