@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evotune._errors import HyperparameterError
+from evotune._errors import HyperparameterError, count_problems, raise_all
 
 if TYPE_CHECKING:
     from evotune.engine import Engine
@@ -49,12 +49,15 @@ class ConfirmedTrial:
         """95 % confidence interval of the mean, by Student's t with S - 1 degrees."""
         from scipy import stats
 
-        count = len(self.values)
-        if count < 2:
+        if len(self.values) < 2:
             return (float("nan"), float("nan"))
-        error = np.std(self.values, ddof=1) / np.sqrt(count)
-        half = float(stats.t.ppf(0.975, count - 1) * error)
-        return (self.mean - half, self.mean + half)
+        low, high = stats.t.interval(
+            0.95,
+            len(self.values) - 1,
+            loc=self.mean,
+            scale=standard_error(self.values),
+        )
+        return (float(low), float(high))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,12 +107,9 @@ def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirma
         top_k: Trials to confirm.
         seeds: Trainings of each.
     """
-    for name, value in (("top_k", top_k), ("seeds", seeds)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise HyperparameterError(
-                f"{name} must be an integer of at least 1, but got {value!r}. "
-                "Use `result.confirm(top_k=5, seeds=5)`."
-            )
+    fix = "Use `result.confirm(top_k=5, seeds=5)`."
+    problems = count_problems(fix, top_k=top_k, seeds=seeds)
+    raise_all(problems, HyperparameterError, "confirm()")
     leading = _leading(study, top_k)
     numbers = np.asarray([trial.number for trial in leading], np.int32)
     x = np.stack([study.coordinates(number) for number in numbers.tolist()])
@@ -132,7 +132,7 @@ def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirma
     mine = [states[winner.number, replica] for replica in range(seeds)]
     return Confirmation(
         trials=[confirmed[row] for row in order],
-        test_metrics=test_scores(engine, winner.params, mine),
+        test_metrics=scores_on_test(engine, winner.params, mine),
         metric=engine.metric,
     )
 
@@ -183,12 +183,19 @@ def train_replicas(
     return values, states
 
 
-def test_scores(
+def scores_on_test(
     engine: Engine, params: Mapping[str, Any], states: Sequence[Any]
 ) -> dict[str, np.ndarray]:
     """f64[S] by name: scores on the test split of S trainings of ``params``."""
     tested = engine.test(params, states)
     return {name: np.asarray([scores[name] for scores in tested]) for name in tested[0]}
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean, s / sqrt(S); NaN with a single value, or if any is NaN."""
+    if len(values) < 2:
+        return float("nan")
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def probability_of_best(values: np.ndarray) -> np.ndarray:

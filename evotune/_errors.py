@@ -58,6 +58,25 @@ def raise_all(problems: Sequence[str], kind: type[Exception], subject: str) -> N
     raise kind(f"{subject} has {len(problems)} problems:\n{listed}")
 
 
+def is_count(value: object) -> bool:
+    """Whether ``value`` is an integer of at least 1; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def count_problems(fix: str, **values: object) -> list[str]:
+    """A sentence for each of ``values`` that is no integer of at least 1.
+
+    Args:
+        fix: What to do instead, as a sentence.
+        **values: Arguments by name.
+    """
+    return [
+        f"{name} must be an integer of at least 1, but got {value!r}. {fix}"
+        for name, value in values.items()
+        if not is_count(value)
+    ]
+
+
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Imports an optional package, or says which pip command installs it.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from evotune._confirmation import test_scores, train_replicas
+from evotune._confirmation import scores_on_test, train_replicas
 from evotune._errors import AllDivergedError, HyperparameterError
 from evotune._growth import GrownNetwork, Growth, GrowthRound
 from evotune._growth_rules import judged
@@ -214,7 +214,7 @@ class _Grower:
             rounds=rounds,
             chosen=chosen,
             params=params,
-            test_metrics=test_scores(self._engines[0], params, states),
+            test_metrics=scores_on_test(self._engines[0], params, states),
             metric=self._task.metric,
             programs=sum(len(engine.plan.programs) for engine in self._engines),
             model=self._task.export(params, states[0]),

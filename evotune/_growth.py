@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evotune._confirmation import standard_error
 from evotune._errors import require
 
 if TYPE_CHECKING:
@@ -39,10 +40,7 @@ class GrownNetwork:
     @property
     def standard_error(self) -> float:
         """Of the mean, s / sqrt(S); NaN with a single seed, or if any diverged."""
-        count = len(self.values)
-        if count < 2:
-            return float("nan")
-        return float(np.std(self.values, ddof=1) / np.sqrt(count))
+        return standard_error(self.values)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evotune._confirmation import standard_error
 from evotune._growth import GrownNetwork, GrowthRound
 
 
@@ -98,6 +99,4 @@ def gain_is_real(
 
 def _noise(values: np.ndarray) -> float:
     """The standard error of the mean; 0 where a single value says nothing of it."""
-    if len(values) < 2:
-        return 0.0
-    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    return standard_error(values) if len(values) > 1 else 0.0

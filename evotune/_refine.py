@@ -10,7 +10,13 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from evotune._errors import AllDivergedError, HyperparameterError, SpaceError
+from evotune._errors import (
+    AllDivergedError,
+    HyperparameterError,
+    SpaceError,
+    count_problems,
+    raise_all,
+)
 from evotune._refinement import Refinement
 from evotune._result import Result
 from evotune._tune import check_task_and_space, tune
@@ -42,7 +48,7 @@ def refine(
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
     progress: bool | Progress = True,
     static: Collection[str] = (),
-    max_programs: int = 6,
+    max_programs: int | None = None,
 ) -> Refinement:
     """Searches coarsely, then ever more finely around the best trials.
 
@@ -192,11 +198,8 @@ def _check(
     from evotune.study import create_trial
 
     check_task_and_space(task, space)
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
-        raise HyperparameterError(
-            f"rounds must be an integer of at least 1, but got {rounds!r}. Use "
-            "`rounds=3`."
-        )
+    problems = count_problems("Use `rounds=3`.", rounds=rounds)
+    raise_all(problems, HyperparameterError, "refine()")
     trial = create_trial(params=space.sample(1, seed=0)[0], value=0.0)
     with contextlib.suppress(SpaceError):  # one trial alone may decide everything
         space.refine(

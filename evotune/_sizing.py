@@ -9,7 +9,13 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from evotune._contracts import Binding
-from evotune._errors import HyperparameterError, nearest, raise_all
+from evotune._errors import (
+    HyperparameterError,
+    count_problems,
+    is_count,
+    nearest,
+    raise_all,
+)
 
 if TYPE_CHECKING:
     from evotune.space import Space
@@ -145,12 +151,9 @@ def check_arguments(
         seed: Must be an integer from 0 to 2**32 - 1.
     """
     problems = list(_width_problems(widths))
-    problems += [
-        f"{name} must be an integer of at least 1, but got {value!r}. "
-        "Use `et.grow(..., seeds=5, max_depth=4, patience=1)`."
-        for name, value in counts.items()
-        if not _is_whole(value) or value < 1
-    ]
+    problems += count_problems(
+        "Use `et.grow(..., seeds=5, max_depth=4, patience=1)`.", **counts
+    )
     problems += [
         f"{name} must be a finite number of at least 0, but got {value!r}. It bounds "
         "what counts as a gain; leave it out for the usual."
@@ -168,7 +171,7 @@ def _width_problems(widths: Any) -> Iterator[str]:
     fix = "Use such as `widths=[8, 16, 32]`."
     if isinstance(widths, str) or not isinstance(widths, Sequence | range):
         yield f"widths must be a list of integers, but got {widths!r}. {fix}"
-    elif not all(_is_whole(width) and width >= 1 for width in widths):
+    elif not all(is_count(width) for width in widths):
         yield f"widths must be integers of at least 1, but got {widths!r}. {fix}"
     elif len(widths) < 2:
         yield f"widths must be two or more to choose from, but got {widths!r}. {fix}"

@@ -33,7 +33,7 @@ def tune(
     callbacks: Sequence[Callable[[Study, FrozenTrial], None]] = (),
     progress: bool | Progress = True,
     static: Collection[str] = (),
-    max_programs: int = 6,
+    max_programs: int | None = None,
 ) -> Result:
     """Evolves the hyperparameters of ``task`` and returns what was found.
 
@@ -59,7 +59,8 @@ def tune(
         progress: True for a bar on a terminal and lines elsewhere, False for nothing.
         static: Hyperparameters to compile in, one program for each value.
         max_programs: Most programs that masked sizes are spread over, so that less is
-            padded; the plan takes fewer where compiling them would not pay.
+            padded; the plan takes fewer where compiling them would not pay. None
+            leaves it to the plan.
 
     Returns:
         The result: best parameters, trained model, all trials, plots.
@@ -128,7 +129,7 @@ def plan(
     generations: int | None = None,
     n_trials: int | None = None,
     static: Collection[str] = (),
-    max_programs: int = 6,
+    max_programs: int | None = None,
 ) -> Plan:
     """What `tune` would compile with the same arguments, without compiling it.
 

@@ -90,7 +90,7 @@ def scripted(monkeypatch):
             return scores[:, None] + noise, states
 
         monkeypatch.setattr(_grow, "train_replicas", train)
-        monkeypatch.setattr(_grow, "test_scores", lambda *_: {})
+        monkeypatch.setattr(_grow, "scores_on_test", lambda *_: {})
         monkeypatch.setattr(task, "export", lambda *_: None)
         counted = SimpleNamespace(parameters=0)  # the real one is slow to trace
         monkeypatch.setattr("evotune.models.describe", lambda *_: counted)

@@ -149,11 +149,7 @@ def _problems(
             "`vocabulary` must be at least 2 different symbols, but got "
             f"{len(vocabulary)}, {len(set(vocabulary))} of them different."
         )
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        found.append(
-            "`length` must be a number of symbols of at least 1, but got "
-            f"{length!r}. Use length=64."
-        )
+    found += _errors.count_problems("Use length=64 symbols.", length=length)
     return found
 
 

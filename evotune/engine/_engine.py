@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import copy
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ import jax
 import numpy as np
 
 from evotune._contracts import EMPTY, FRESH, Binding, Proposal
-from evotune._errors import HyperparameterError, raise_all
+from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
 from evotune.engine._costs import default_costs
 from evotune.engine._devices import (
@@ -24,7 +25,7 @@ from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._member import Trained
 from evotune.engine._outcomes import Finished, OutcomeReader, host_array, host_row
 from evotune.engine._plan import Plan
-from evotune.engine._planning import MAX_PROGRAMS, make_plan
+from evotune.engine._planning import make_plan
 from evotune.engine._preparation import Preparation
 from evotune.engine._program import Program
 from evotune.space import Space
@@ -53,7 +54,8 @@ class Engine:
         value: Whether a member's value is that of its "last" or its "best" epoch.
         static: Names of hyperparameters that must be static.
         trainings: Expected number of trainings, which the plan weighs; None if unknown.
-        max_programs: Most programs that padded sizes are spread over.
+        max_programs: Most programs that padded sizes are spread over; None leaves it
+            to the plan.
         on_event: Called with a line of text when something worth showing happens.
 
     Raises:
@@ -70,7 +72,7 @@ class Engine:
         value: Literal["last", "best"] = "last",
         static: Collection[str] = (),
         trainings: int | None = None,
-        max_programs: int = MAX_PROGRAMS,
+        max_programs: int | None = None,
         on_event: Callable[[str], None] | None = None,
     ):
         """See the class."""
@@ -79,27 +81,18 @@ class Engine:
                 f"value must be 'last' or 'best', but got {value!r}. 'last' takes a "
                 "member's last evaluation, 'best' its best one."
             )
-        whole = isinstance(max_programs, int) and not isinstance(max_programs, bool)
-        if not whole or max_programs < 1:
-            raise HyperparameterError(
-                f"max_programs must be an integer of at least 1, but got "
-                f"{max_programs!r}. More programs pad less and compile longer; leave "
-                "it out to let the plan weigh them."
+        if max_programs is not None:
+            fix = (
+                "More programs pad less and compile longer; leave it out to let the "
+                "plan weigh them."
             )
+            problems = count_problems(fix, max_programs=max_programs)
+            raise_all(problems, HyperparameterError, "Engine()")
         self.task, self.space, self.rows = task, space, rows
-        self._options: dict[str, Any] = {
-            "rows": rows,
-            "value": value,
-            "static": static,
-            "trainings": trainings,
-            "max_programs": max_programs,
-            "on_event": on_event,
-        }
         self.metric, self.direction = task.metric, task.direction
         extremes = extreme_values(space)
         raise_all(task.check(extremes), HyperparameterError, "The space")
         one_cpu_device_per_core()
-        self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
         self.on_event = on_event
         binder = Binder(task, space)
         self._metric_names = binder.recorded_names()
@@ -139,8 +132,13 @@ class Engine:
             )
             for spec in self.plan.programs
         ]
+        self._begin(seed)
+
+    def _begin(self, seed: int) -> None:
+        """Sets all that hangs on the seed, with nothing trained yet."""
+        self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
         self._preparation = Preparation(
-            task, self._programs, self._mesh, self._seed, self._tell
+            self.task, self._programs, self._mesh, self._seed, self._tell
         )
         self._waiting: collections.deque[_Block] = collections.deque()
         self._running: collections.deque[
@@ -278,9 +276,10 @@ class Engine:
         ]
 
     def reseeded(self, seed: int) -> Engine:
-        """The same engine under another seed; it compiles nothing again."""
-        options = {**self._options, "seed": seed}
-        return Engine(self.task, self.space, **options)
+        """The same programs under another seed, with queues of their own."""
+        engine = copy.copy(self)
+        engine._begin(seed)
+        return engine
 
     def start_compiling(self) -> None:
         """Compiles every program of the plan, in threads, and returns at once.

@@ -40,7 +40,7 @@ def make_plan(
     devices: int,
     device_kind: str,
     costs: Costs,
-    max_programs: int = MAX_PROGRAMS,
+    max_programs: int | None = None,
 ) -> Plan:
     """Picks the programs: the padded sizes with the least expected seconds in all.
 
@@ -58,7 +58,7 @@ def make_plan(
         device_kind: Their kind.
         costs: What compiling and arithmetic cost on them.
         max_programs: Sizes are not cut further than into this many programs; static
-            values need one each in any case.
+            values need one each in any case. None is `MAX_PROGRAMS`.
     """
     total = max(trainings or _ASSUMED_TRAININGS, 1)
     planner = _Planner(
@@ -66,7 +66,7 @@ def make_plan(
     )
     combinations = list(_static_combinations(space, inputs))
     sizes = [entry for entry in inputs if entry.is_size]
-    allowed = max(1, max_programs // max(1, len(combinations)))
+    allowed = max(1, (max_programs or MAX_PROGRAMS) // max(1, len(combinations)))
     options = planner.cuts(sizes, allowed)
     best = min(
         (planner.programs(combinations, cuts) for cuts in options),

@@ -51,7 +51,7 @@ class CNN:
         head_size: Units of each head.
         init_scale: Factor on the initial kernels, which have variance 1 / inputs.
         shape: Of one example with its channels, (H, W, C) or (T, C). None takes
-            examples of three axes as (H, W, C), of two as (H, W), of one as (T,).
+            examples of three axes as (H, W, C), of two as (T, C), of one as (T,).
 
     Raises:
         HyperparameterError: If examples do not have ``shape``.

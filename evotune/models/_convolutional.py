@@ -22,12 +22,15 @@ _MOST_DRAWN = 256
 def example_shape(shape: tuple[int, ...] | None, info: Info) -> tuple[int, ...]:
     """(*spatial, C) of one example: as given, or by its number of axes.
 
+    One axis is a series of one channel; two are a series [T, C]; three an image
+    [H, W, C].
+
     Raises:
         HyperparameterError: If examples cannot have it.
     """
     given = info.input_shape
     if shape is None:
-        shape = given if len(given) == 3 else (*given, 1)
+        shape = given if len(given) > 1 else (*given, 1)
     if len(shape) < 2 or math.prod(shape) != math.prod(given):
         raise HyperparameterError(
             f"shape must be (H, W, C) or (T, C) of one example, but is {shape} where "

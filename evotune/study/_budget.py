@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from evotune._errors import raise_all
+from evotune._errors import count_problems, raise_all
 
 if TYPE_CHECKING:
     from evotune.study._ledger import Ledger
@@ -48,13 +48,9 @@ class Budget:
                 "timeout=60 (seconds)."
             )
         for name, value in (("generations", generations), ("n_trials", n_trials)):
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                problems.append(
-                    f"{name} must be an integer of at least 1, but got {value!r}. "
-                    f"Use {name}=10, or None for no limit."
-                )
+            if value is not None:
+                fix = f"Use {name}=10, or None for no limit."
+                problems += count_problems(fix, **{name: value})
         if timeout is not None and not timeout > 0:
             problems.append(
                 f"timeout must be a positive number of seconds, but got {timeout!r}. "

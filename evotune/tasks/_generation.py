@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evotune._errors import DataError, HyperparameterError
+from evotune._errors import DataError, HyperparameterError, count_problems, raise_all
 from evotune.datasets import Corpus
 from evotune.tasks._preprocessing import checked_codes
 from evotune.tasks._task import FittedModel
@@ -64,10 +64,11 @@ class FittedLanguageModel(FittedModel):
                 "A prompt must have a symbol to start from, but it is empty. "
                 f"Use generate({self.corpus.vocabulary[0]!r}, 100, key=key)."
             )
-        if not isinstance(n, int) or n < 1:
-            raise HyperparameterError(
-                f"n must be a number of symbols of at least 1, but got {n!r}."
-            )
+        raise_all(
+            count_problems("It is how many symbols to draw.", n=n),
+            HyperparameterError,
+            "generate()",
+        )
         if not temperature >= 0:
             raise HyperparameterError(
                 f"temperature must be at least 0, but got {temperature!r}. "

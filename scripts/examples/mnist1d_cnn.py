@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     space = et.Space(
         learning_rate=et.Float(1e-3, 3e-2, log=True),
         weight_decay=et.Float(1e-6, 1e-2, log=True),
-        channels=et.Int(4, 16, log=True),
-        kernel_size=3 if options.tiny else et.Categorical([3, 5, 7]),
+        channels=et.Int(4, 12, log=True),
+        kernel_size=3 if options.tiny else et.Categorical([3, 5]),
         depth=1 if options.tiny else et.Int(1, 2),
         width=et.Int(16, 64, log=True),
         pool=et.Categorical(["max", "average"]),
@@ -55,9 +55,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=(__doc__ or "").partition("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--population", type=int, default=32, help="networks in each")
+    parser.add_argument("--population", type=int, default=16, help="networks in each")
     parser.add_argument("--generations", type=int, default=3, help="of the population")
-    parser.add_argument("--epochs", type=int, default=8, help="of each training")
+    parser.add_argument("--epochs", type=int, default=6, help="of each training")
     parser.add_argument("--seed", type=int, default=0, help="of the whole search")
     parser.add_argument("--tiny", action="store_true", help="only see that it runs")
     options = parser.parse_args(arguments)

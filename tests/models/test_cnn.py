@@ -209,7 +209,8 @@ def test_multiply_adds_are_those_of_the_matrix_products():
     ("given", "shape", "expected"),
     [
         ((8, 6, 2), None, (8, 6, 2)),
-        ((8, 6), None, (8, 6, 1)),
+        ((40, 1), None, (40, 1)),
+        ((8, 6), None, (8, 6)),
         ((40,), None, (40, 1)),
         ((64,), (8, 8, 1), (8, 8, 1)),
         ((20, 3), (20, 3), (20, 3)),
