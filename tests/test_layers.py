@@ -16,6 +16,7 @@ LAYERS = {
     "_contracts": 0,
     "_errors": 0,
     "_signatures": 0,
+    "_statistics": 0,
     "space": 1,
     "algorithms": 1,
     "nn": 1,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import copy
-import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
@@ -13,34 +12,32 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from evotune._contracts import EMPTY, FRESH, Binding, Proposal
+from evotune._contracts import DROP, Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
 from evotune.engine._costs import default_costs
-from evotune.engine._devices import (
-    local_mesh,
-    one_cpu_device_per_core,
-)
+from evotune.engine._devices import local_mesh, one_cpu_device_per_core, room_for_states
+from evotune.engine._execution import Execution
 from evotune.engine._inputs import plain_config, searched_inputs
-from evotune.engine._member import Trained
-from evotune.engine._outcomes import Finished, OutcomeReader, host_array, host_row
+from evotune.engine._intake import Intake
+from evotune.engine._member import Member
+from evotune.engine._outcomes import Finished, OutcomeReader, host_row
 from evotune.engine._plan import Plan
 from evotune.engine._planning import make_plan
+from evotune.engine._pool import Kept, Pool
 from evotune.engine._preparation import Preparation
+from evotune.engine._profile import Profile
 from evotune.engine._program import Program
+from evotune.engine._schedule import Block, Schedule
 from evotune.space import Space
-from evotune.tasks import Hyperparameters, Task
+from evotune.tasks import Task
 
 _IN_FLIGHT = 2
 """Blocks given to the devices ahead of the one whose results are awaited."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Block:
-    index: int
-    rows: np.ndarray
-    config: Mapping[str, np.ndarray]
-    proposal: Proposal
+_SLICES = 4
+"""Slices of a training whose members may stop early."""
 
 
 class Engine:
@@ -132,6 +129,9 @@ class Engine:
             )
             for spec in self.plan.programs
         ]
+        self._intake = Intake(task, space, self.plan, structural=self.structural)
+        stops_early = "patience" in space.names or "patience" in space.constants
+        self._slice_epochs = -(-self.points // _SLICES) if stops_early else None
         self._begin(seed)
 
     def _begin(self, seed: int) -> None:
@@ -140,14 +140,20 @@ class Engine:
         self._preparation = Preparation(
             self.task, self._programs, self._mesh, self._seed, self._tell
         )
-        self._waiting: collections.deque[_Block] = collections.deque()
+        lanes = [min(program.spec.lanes, self.rows) for program in self._programs]
+        self._schedule = Schedule(lanes, slice_epochs=self._slice_epochs)
         self._running: collections.deque[
-            tuple[_Block, concurrent.futures.Future[Trained]]
+            tuple[Block, concurrent.futures.Future[Member]]
         ] = collections.deque()
+        self._pool = Pool(room_for_states(self._mesh))
+        self.profile = Profile([program.spec.name for program in self._programs])
+        self._execution = Execution(
+            self._programs, self._inputs, self._preparation, self._seed, self.profile
+        )
         # A call returns when CPU devices are done with it, so a thread makes the calls,
         # in turn, while this one reads what came out of the last.
         self._caller = concurrent.futures.ThreadPoolExecutor(1)
-        self._members: dict[tuple[int, int], tuple[Any, int]] = {}
+        self._members: dict[tuple[int, int], tuple[Kept, int]] = {}
         self.run_seconds = 0.0
 
     @property
@@ -162,8 +168,7 @@ class Engine:
     @property
     def pending(self) -> int:
         """Members submitted and not yet collected."""
-        blocks = [*self._waiting, *(block for block, _ in self._running)]
-        return sum(len(block.rows) for block in blocks)
+        return len(self._schedule) + sum(len(b.jobs) for b, _ in self._running)
 
     def params(self, x: np.ndarray) -> list[dict[str, Any]]:
         """Plain values of the active hyperparameters of each row of f32[P, D]."""
@@ -175,70 +180,51 @@ class Engine:
         The first call waits until every program of the plan is compiled.
 
         Raises:
-            NotImplementedError: If a member continues another's state.
+            LookupError: If a member is to continue a state that no slot holds.
+            ValueError: If it cannot continue it: other sizes, or nothing left to train.
         """
         host = jax.tree.map(np.asarray, proposal)
-        rows = np.flatnonzero(host.trial != EMPTY)
-        if np.any(host.source[rows] != FRESH) or np.any(np.isfinite(host.until[rows])):
-            raise NotImplementedError(
-                "This engine trains every member from its start to its own end: "
-                "`source` must be FRESH and `until` FULL."
-            )
-        self._preparation.finish()
-        columns = self.space.decode(host.x)
-        configs = [plain_config(columns, row) for row in range(len(host.trial))]
-        groups: dict[int, list[int]] = {}
-        for row in rows:
-            groups.setdefault(self.plan.program_for(configs[row]), []).append(int(row))
-        config = {name: np.asarray(column) for name, column in columns.items()}
-        for index in sorted(groups):
-            members = sorted(groups[index], key=lambda row: self._epochs(configs[row]))
-            lanes = self._programs[index].spec.lanes
-            for start in range(0, len(members), lanes):
-                self._waiting.append(
-                    _Block(
-                        index=index,
-                        rows=np.asarray(members[start : start + lanes]),
-                        config=config,
-                        proposal=host,
-                    )
-                )
+        jobs = self._intake.jobs(host, self._pool)
+        packs_anew = self._slice_epochs is not None
+        keeps = any(job.slot != DROP for job in jobs)
+        self._preparation.finish(gather=packs_anew or keeps)
+        self._schedule.add(jobs)
         self._dispatch()
 
     def collect(self) -> Finished:
-        """The next finished block, in the order of submission within each program.
+        """The next members that have finished, in an order of counted steps.
 
         Raises:
             LookupError: If nothing is pending.
         """
-        if not self._running:
-            self._dispatch()
-        if not self._running:
-            raise LookupError("collect() without pending members. Call submit() first.")
         start = time.perf_counter()
-        block, future = self._running.popleft()
-        trained = jax.block_until_ready(future.result())
-        self._dispatch()
-        self.run_seconds += time.perf_counter() - start
-        trials, replicas = (
-            column[block.rows].tolist()
-            for column in (block.proposal.trial, block.proposal.replica)
-        )
-        self._members = {
-            member: (trained.state, lane)
-            for lane, member in enumerate(zip(trials, replicas, strict=True))
-        }
-        configs = [plain_config(block.config, row) for row in block.rows]
-        return self._reader.read(
-            block.proposal,
-            block.rows,
-            host_array(trained.curves)[: len(block.rows)],
-            epochs=np.asarray([self._epochs(config) for config in configs]),
-        )
+        while True:
+            self._dispatch()
+            if not self._running:
+                raise LookupError(
+                    "collect() without pending members. Call submit() first."
+                )
+            block, future = self._running.popleft()
+            kept = Kept(future.result(), block.program)
+            curves, trained, rests = self._reader.progress(
+                kept.block, len(block.jobs), block.stop
+            )
+            done = [
+                lane
+                for lane, job in enumerate(block.jobs)
+                if rests[lane] or job.stop <= block.stop
+            ]
+            self.profile.count(block, self._programs[block.program], trained)
+            self._put_back(block, kept, done)
+            self._dispatch()
+            if done:
+                finished = self._finish(block, kept, done, trained, curves)
+                self.run_seconds += time.perf_counter() - start
+                return finished
 
     def cancel(self) -> None:
         """Drops the members that no device has started on."""
-        self._waiting.clear()
+        self._schedule.clear()
 
     def member(self, trial: int, replica: int = 0) -> Any:
         """The final state of a member of the last collected block, as numpy arrays.
@@ -246,8 +232,8 @@ class Engine:
         Raises:
             KeyError: If the member was not in that block.
         """
-        state, lane = self._members[trial, replica]
-        return jax.tree.map(lambda leaf: host_row(leaf, lane), state)
+        kept, lane = self._members[trial, replica]
+        return jax.tree.map(lambda leaf: host_row(leaf, lane), kept.block.result)
 
     def template(self, params: Mapping[str, Any]) -> Any:
         """Shapes and dtypes of what `member` returns for a trial; compiles nothing.
@@ -257,7 +243,7 @@ class Engine:
         """
         columns = self.space.decode(self.space.encode([dict(params)]))
         index = self.plan.program_for(plain_config(columns, 0))
-        return self._programs[index].state(self.task.data())
+        return self._programs[index].member(self.task.data()).result
 
     def test(
         self, params: Mapping[str, Any], states: Sequence[Any]
@@ -298,29 +284,44 @@ class Engine:
             self.on_event(event)
 
     def _dispatch(self) -> None:
-        while self._waiting and len(self._running) < _IN_FLIGHT:
-            block = self._waiting.popleft()
-            program = self._programs[block.index]
-            lanes = program.spec.lanes
-            filled = np.resize(block.rows, lanes)  # idle lanes repeat members
-            leaves = {
-                entry.name: entry.leaf(block.config[entry.name][filled])
-                for entry in self._inputs
-                if entry.binding is not Binding.STATIC
-            }
-            epochs = [self._epochs(plain_config(block.config, r)) for r in block.rows]
-            trained = self._caller.submit(
-                program,
-                leaves,
-                np.asarray(block.proposal.trial)[filled],
-                np.asarray(block.proposal.replica)[filled],
-                self._preparation.data,
-                self._preparation.order(block.index),
-                self._seed,
-                np.asarray(max(epochs), np.int32),
-            )
-            self._running.append((block, trained))
+        while len(self._running) < _IN_FLIGHT:
+            block = self._schedule.next()
+            if block is None:
+                return
+            self._running.append((block, self._caller.submit(self._execution, block)))
 
-    def _epochs(self, config: Mapping[str, Any]) -> int:
-        hp = Hyperparameters({**self.space.constants, **config})
-        return int(hp.get("epochs", self.task.epochs))
+    def _put_back(self, block: Block, kept: Kept, done: Collection[int]) -> None:
+        """Queues the members of a block that have not come to their stop."""
+        self._schedule.add(
+            [
+                job.moved(kept, lane, block.stop)
+                for lane, job in enumerate(block.jobs)
+                if lane not in done
+            ]
+        )
+
+    def _finish(
+        self,
+        block: Block,
+        kept: Kept,
+        done: Sequence[int],
+        trained: np.ndarray,
+        curves: np.ndarray,
+    ) -> Finished:
+        """The results of the members of a block that have come to their stop."""
+        jobs = [block.jobs[lane] for lane in done]
+        for lane, job in zip(done, jobs, strict=True):
+            if job.slot != DROP:
+                place = job.moved(kept, lane, int(trained[lane])).place
+                assert place is not None
+                self._pool.keep(job.slot, place)
+        self._members = {
+            job.member: (kept, lane) for lane, job in zip(done, jobs, strict=True)
+        }
+        return self._reader.read(
+            trial=np.asarray([job.member[0] for job in jobs], np.int32),
+            replica=np.asarray([job.member[1] for job in jobs], np.int32),
+            x=np.stack([job.proposal.x[job.row] for job in jobs]),
+            table=curves[list(done)],
+            epochs=np.asarray([job.stop for job in jobs]),
+        )

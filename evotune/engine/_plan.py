@@ -36,6 +36,10 @@ class ProgramSpec:
     seconds: float
     waste: float
 
+    def name_of(self, part: str) -> str:
+        """The name of another part of the program, such as "start"."""
+        return self.name.replace("train", part, 1)
+
     def fits(self, config: Mapping[str, Any]) -> bool:
         """Whether a member of these plain values can train in the program."""
         return all(

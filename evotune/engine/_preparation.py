@@ -46,6 +46,8 @@ class Preparation:
         self._seed = seed
         self._on_event = on_event
         self._compiled: list[concurrent.futures.Future[None]] = []
+        self._others: list[concurrent.futures.Future[None]] = []
+        self._gathers = False
         self._orders: list[concurrent.futures.Future[Any]] = []
         self._drawn: dict[Hashable, concurrent.futures.Future[Any]] = {}
         self._started = False
@@ -69,19 +71,33 @@ class Preparation:
         for program in self._programs:
             # The order's trace is kept, and compiling asks for it in another thread.
             program.order(self.data)
-            traced_here = not compiled and not program.is_compiled
-            lowered = program.lower(self.data) if traced_here else None
-            compiled.append(pool.submit(program.compile, self.data, lowered))
+            train = program.train
+            traced_here = not compiled and not train.is_compiled
+            lowered = train.lower(self.data) if traced_here else None
+            compiled.append(pool.submit(train.compile, self.data, lowered))
+            self._others.append(pool.submit(program.start.compile, self.data))
             self._orders.append(self._drawing(program, seed, pool))
         pool.shutdown(wait=False)
         self._compiled = compiled
         for future in compiled:
             future.add_done_callback(lambda _: self._note(began))
 
-    def finish(self) -> None:
-        """Waits for what is left, and raises what went wrong."""
+    def finish(self, *, gather: bool) -> None:
+        """Waits for what is left, and raises what went wrong.
+
+        Args:
+            gather: Whether members are to continue others, which takes one more small
+                program for each program.
+        """
         self.start()
-        for future in (*self._compiled, *self._orders):
+        if gather and not self._gathers:
+            self._gathers = True
+            with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
+                self._others += [
+                    pool.submit(program.gather.compile, self.data)
+                    for program in self._programs
+                ]
+        for future in (*self._compiled, *self._others, *self._orders):
             future.result()
 
     def order(self, index: int) -> Any:
