@@ -146,7 +146,7 @@ class Engine:
             tuple[Block, concurrent.futures.Future[Member]]
         ] = collections.deque()
         self._pool = Pool(room_for_states(self._mesh))
-        self.profile = Profile([program.spec.name for program in self._programs])
+        self.profile = Profile(self.plan.programs)
         self._execution = Execution(
             self._programs, self._inputs, self._preparation, self._seed, self.profile
         )
@@ -214,7 +214,7 @@ class Engine:
                 for lane, job in enumerate(block.jobs)
                 if rests[lane] or job.stop <= block.stop
             ]
-            self.profile.count(block, self._programs[block.program], trained)
+            self.profile.count(block, trained, len(done))
             self._put_back(block, kept, done)
             self._dispatch()
             if done:

@@ -187,8 +187,8 @@ class _Planner:
         useful = [self._work(config) or 0.0 for config in sample]
         steps = [self._task.steps(config) * self._epochs(config) for config in sample]
         work, step_count = float(np.mean(padded)), max(1.0, float(np.mean(steps)))
+        epochs = float(np.mean([self._epochs(config) for config in sample]))
         if self._work(sample[0]) is None:
-            epochs = float(np.mean([self._epochs(config) for config in sample]))
             counted = count_epoch(self._task, self._space, self._inputs, static)
             work, step_count = counted[0] * epochs, max(1.0, counted[1] * epochs)
         lanes = self._costs.lanes(
@@ -203,6 +203,7 @@ class _Planner:
                 work, steps=step_count, lanes=lanes, devices=self._devices
             ),
             waste=1.0 - sum(useful) / sum(padded) if any(padded) else 0.0,
+            epoch_work=work / epochs,
         )
         fast = self._costs.compiles_fast(self._run_seconds(share, spec))
         if fast and work:
@@ -258,6 +259,7 @@ def _shell(
     share: float = 0.0,
     seconds: float = 0.0,
     waste: float = 0.0,
+    epoch_work: float = 0.0,
 ) -> ProgramSpec:
     parts = [f"{key}_{value}" for key, value in {**static, **box}.items()]
     return ProgramSpec(
@@ -269,4 +271,5 @@ def _shell(
         share=share,
         seconds=seconds,
         waste=waste,
+        epoch_work=epoch_work,
     )

@@ -113,4 +113,4 @@ def test_utilisation_counts_idle_lanes():
     assert engine.profile.utilisation == (12 + 6 + 3) / (12 * lanes)
     (program,) = engine.profile.programs
     assert program.blocks == 1
-    assert 0.0 < program.seconds == engine.profile.seconds
+    assert 0.0 < program.seconds == engine.profile.train_seconds
