@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import copy
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal
@@ -12,29 +11,22 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from evotune._contracts import DROP, Binding, Proposal
+from evotune._contracts import Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
 from evotune.engine._costs import default_costs
-from evotune.engine._devices import local_mesh, one_cpu_device_per_core, room_for_states
-from evotune.engine._execution import Execution
+from evotune.engine._devices import local_mesh, one_cpu_device_per_core
 from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._intake import Intake
-from evotune.engine._member import Member
-from evotune.engine._outcomes import Finished, OutcomeReader, host_row
-from evotune.engine._plan import Plan
+from evotune.engine._outcomes import Finished, OutcomeReader
+from evotune.engine._plan import Plan, ProgramSpec
 from evotune.engine._planning import make_plan
-from evotune.engine._pool import Kept, Pool
 from evotune.engine._preparation import Preparation
 from evotune.engine._profile import Profile
 from evotune.engine._program import Program
-from evotune.engine._schedule import Block, Schedule
+from evotune.engine._session import Session
 from evotune.space import Space
 from evotune.tasks import Task
-
-_IN_FLIGHT = 2
-"""Blocks given to the devices ahead of the one whose results are awaited."""
-
 
 _SLICES = 4
 """Slices of a training whose members may stop early."""
@@ -105,7 +97,7 @@ class Engine:
         )
         self._mesh = local_mesh()
         device = self._mesh.devices.flat[0]
-        self.plan: Plan = make_plan(
+        self._plan = make_plan(
             task,
             space,
             self._inputs,
@@ -116,20 +108,9 @@ class Engine:
             costs=default_costs(device.device_kind),
             max_programs=max_programs,
         )
-        self._programs = [
-            Program(
-                spec,
-                task,
-                self._inputs,
-                space,
-                self._mesh,
-                metrics=self._metric_names,
-                points=self.points,
-                keep_best=value == "best",
-            )
-            for spec in self.plan.programs
-        ]
-        self._intake = Intake(task, space, self.plan, structural=self.structural)
+        self._keep_best = value == "best"
+        self._programs = [self._program(spec) for spec in self._plan.programs]
+        self._intake = Intake(task, space, self._plan, structural=self.structural)
         stops_early = "patience" in space.names or "patience" in space.constants
         self._slice_epochs = -(-self.points // _SLICES) if stops_early else None
         self._begin(seed)
@@ -137,24 +118,32 @@ class Engine:
     def _begin(self, seed: int) -> None:
         """Sets all that hangs on the seed, with nothing trained yet."""
         self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
-        self._preparation = Preparation(
+        preparation = Preparation(
             self.task, self._programs, self._mesh, self._seed, self._tell
         )
-        lanes = [min(program.spec.lanes, self.rows) for program in self._programs]
-        self._schedule = Schedule(lanes, slice_epochs=self._slice_epochs)
-        self._running: collections.deque[
-            tuple[Block, concurrent.futures.Future[Member]]
-        ] = collections.deque()
-        self._pool = Pool(room_for_states(self._mesh))
-        self.profile = Profile(self.plan.programs)
-        self._execution = Execution(
-            self._programs, self._inputs, self._preparation, self._seed, self.profile
+        self._session = Session(
+            self._programs,
+            self._inputs,
+            self._reader,
+            preparation,
+            self._mesh,
+            self._seed,
+            slice_epochs=self._slice_epochs,
+            make_program=self._program,
+            on_event=self._tell,
         )
-        # A call returns when CPU devices are done with it, so a thread makes the calls,
-        # in turn, while this one reads what came out of the last.
-        self._caller = concurrent.futures.ThreadPoolExecutor(1)
-        self._members: dict[tuple[int, int], tuple[Kept, int]] = {}
         self.run_seconds = 0.0
+
+    @property
+    def plan(self) -> Plan:
+        """What is compiled, lanes that were halved for want of memory included."""
+        programs = tuple(program.spec for program in self._programs)
+        return dataclasses.replace(self._plan, programs=programs)
+
+    @property
+    def profile(self) -> Profile:
+        """Where the time of training went, by program."""
+        return self._session.profile
 
     @property
     def structural(self) -> tuple[str, ...]:
@@ -168,7 +157,7 @@ class Engine:
     @property
     def pending(self) -> int:
         """Members submitted and not yet collected."""
-        return len(self._schedule) + sum(len(b.jobs) for b, _ in self._running)
+        return self._session.pending
 
     def params(self, x: np.ndarray) -> list[dict[str, Any]]:
         """Plain values of the active hyperparameters of each row of f32[P, D]."""
@@ -184,12 +173,7 @@ class Engine:
             ValueError: If it cannot continue it: other sizes, or nothing left to train.
         """
         host = jax.tree.map(np.asarray, proposal)
-        jobs = self._intake.jobs(host, self._pool)
-        packs_anew = self._slice_epochs is not None
-        keeps = any(job.slot != DROP for job in jobs)
-        self._preparation.finish(gather=packs_anew or keeps)
-        self._schedule.add(jobs)
-        self._dispatch()
+        self._session.submit(self._intake.jobs(host, self._session.pool))
 
     def collect(self) -> Finished:
         """The next members that have finished, in an order of counted steps.
@@ -198,33 +182,13 @@ class Engine:
             LookupError: If nothing is pending.
         """
         start = time.perf_counter()
-        while True:
-            self._dispatch()
-            if not self._running:
-                raise LookupError(
-                    "collect() without pending members. Call submit() first."
-                )
-            block, future = self._running.popleft()
-            kept = Kept(future.result(), block.program)
-            curves, trained, rests = self._reader.progress(
-                kept.block, len(block.jobs), block.stop
-            )
-            done = [
-                lane
-                for lane, job in enumerate(block.jobs)
-                if rests[lane] or job.stop <= block.stop
-            ]
-            self.profile.count(block, trained, len(done))
-            self._put_back(block, kept, done)
-            self._dispatch()
-            if done:
-                finished = self._finish(block, kept, done, trained, curves)
-                self.run_seconds += time.perf_counter() - start
-                return finished
+        finished = self._session.collect()
+        self.run_seconds += time.perf_counter() - start
+        return finished
 
     def cancel(self) -> None:
         """Drops the members that no device has started on."""
-        self._schedule.clear()
+        self._session.cancel()
 
     def member(self, trial: int, replica: int = 0) -> Any:
         """The final state of a member of the last collected block, as numpy arrays.
@@ -232,8 +196,7 @@ class Engine:
         Raises:
             KeyError: If the member was not in that block.
         """
-        kept, lane = self._members[trial, replica]
-        return jax.tree.map(lambda leaf: host_row(leaf, lane), kept.block.result)
+        return self._session.member(trial, replica)
 
     def template(self, params: Mapping[str, Any]) -> Any:
         """Shapes and dtypes of what `member` returns for a trial; compiles nothing.
@@ -242,7 +205,7 @@ class Engine:
             params: The active hyperparameters of the trial.
         """
         columns = self.space.decode(self.space.encode([dict(params)]))
-        index = self.plan.program_for(plain_config(columns, 0))
+        index = self._plan.program_for(plain_config(columns, 0))
         return self._programs[index].member(self.task.data()).result
 
     def test(
@@ -272,56 +235,25 @@ class Engine:
 
         `submit` waits for what is left, and raises what went wrong.
         """
-        self._preparation.start()
+        self._session.preparation.start()
 
     @property
     def compile_seconds(self) -> float:
         """Seconds from the start of tracing to the end of the last compilation."""
-        return self._preparation.seconds
+        return self._session.preparation.seconds
 
     def _tell(self, event: str) -> None:
         if self.on_event is not None:
             self.on_event(event)
 
-    def _dispatch(self) -> None:
-        while len(self._running) < _IN_FLIGHT:
-            block = self._schedule.next()
-            if block is None:
-                return
-            self._running.append((block, self._caller.submit(self._execution, block)))
-
-    def _put_back(self, block: Block, kept: Kept, done: Collection[int]) -> None:
-        """Queues the members of a block that have not come to their stop."""
-        self._schedule.add(
-            [
-                job.moved(kept, lane, block.stop)
-                for lane, job in enumerate(block.jobs)
-                if lane not in done
-            ]
-        )
-
-    def _finish(
-        self,
-        block: Block,
-        kept: Kept,
-        done: Sequence[int],
-        trained: np.ndarray,
-        curves: np.ndarray,
-    ) -> Finished:
-        """The results of the members of a block that have come to their stop."""
-        jobs = [block.jobs[lane] for lane in done]
-        for lane, job in zip(done, jobs, strict=True):
-            if job.slot != DROP:
-                place = job.moved(kept, lane, int(trained[lane])).place
-                assert place is not None
-                self._pool.keep(job.slot, place)
-        self._members = {
-            job.member: (kept, lane) for lane, job in zip(done, jobs, strict=True)
-        }
-        return self._reader.read(
-            trial=np.asarray([job.member[0] for job in jobs], np.int32),
-            replica=np.asarray([job.member[1] for job in jobs], np.int32),
-            x=np.stack([job.proposal.x[job.row] for job in jobs]),
-            table=curves[list(done)],
-            epochs=np.asarray([job.stop for job in jobs]),
+    def _program(self, spec: ProgramSpec) -> Program:
+        return Program(
+            spec,
+            self.task,
+            self._inputs,
+            self.space,
+            self._mesh,
+            metrics=self._metric_names,
+            points=self.points,
+            keep_best=self._keep_best,
         )

@@ -79,6 +79,8 @@ class Execution:
 def _gathered(program: Program, places: Sequence[Place]) -> Member:
     """A block of members that were kept in any number of others."""
     kept = list(dict.fromkeys(place.kept for place in places))
+    if any(block.lanes != program.spec.lanes for block in kept):
+        return _gathered_on_host(program, places)
     lanes = np.asarray([place.lane for place in places], np.int32)
     members: Member = program.put(kept[0].block)
     for block in kept:
@@ -86,4 +88,11 @@ def _gathered(program: Program, places: Sequence[Place]) -> Member:
         index = np.where(chosen, lanes, 0).astype(np.int32)
         source = program.put(block.block)
         members = program.gather(members, source, *program.put((index, chosen)))
+    return members
+
+
+def _gathered_on_host(program: Program, places: Sequence[Place]) -> Member:
+    """Likewise, of blocks that had more lanes, from before memory ran out."""
+    rows = [place.kept.row(place.lane) for place in places]
+    members: Member = program.put(jax.tree.map(lambda *leaves: np.stack(leaves), *rows))
     return members

@@ -89,7 +89,12 @@ class Part:
             optimize=self._optimize,
         )
 
+    @property
+    def compiled(self) -> jax.stages.Compiled:
+        """What `compile` made."""
+        assert self._compiled is not None
+        return self._compiled
+
     def __call__(self, *arguments: Any) -> Any:
         """Calls what was compiled; the results are arrays that are on their way."""
-        assert self._compiled is not None
-        return self._compiled(*arguments)
+        return self.compiled(*arguments)

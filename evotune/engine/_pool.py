@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from evotune.engine._member import Member
+from evotune.engine._outcomes import host_row
 
 
 class Kept:
@@ -22,13 +23,21 @@ class Kept:
         block: Its members, stacked: device arrays, or numpy arrays when spilled.
         program: Index of the program that trained it.
         bytes: What it takes.
+        lanes: Of the program that trained it.
+        is_spilled: Whether it is on the host.
     """
 
     def __init__(self, block: Member, program: int):
         """Keeps ``block``, which nobody may donate from now on."""
         self.block, self.program = block, program
         self.bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(block))
+        self.lanes = int(block.curves.shape[0])
         self.is_spilled = False
+
+    def row(self, lane: int) -> Member:
+        """One member, as numpy arrays."""
+        row: Member = jax.tree.map(lambda leaf: host_row(leaf, lane), self.block)
+        return row
 
     def spill(self) -> None:
         """Moves it to the host, and frees what it took on the devices."""

@@ -100,6 +100,14 @@ class Preparation:
         for future in (*self._compiled, *self._others, *self._orders):
             future.result()
 
+    def compile_again(self, index: int) -> None:
+        """Compiles a program that has taken the place of another."""
+        program = self._programs[index]
+        program.train.compile(self.data)
+        program.start.compile(self.data)
+        if self._gathers:
+            program.gather.compile(self.data)
+
     def order(self, index: int) -> Any:
         """The batches of all epochs for the program ``index``; None: it draws its own.
 

@@ -111,7 +111,7 @@ class Profile:
         ran = np.clip(trained - block.start, 0, None)
         found.blocks += 1
         found.member_epochs += int(np.sum(ran))
-        found.lane_epochs += found.spec.lanes * int(np.max(ran, initial=0))
+        found.lane_epochs += block.lanes * int(np.max(ran, initial=0))
         found.finished += finished
 
     def __str__(self) -> str:

@@ -59,11 +59,13 @@ class Block:
 
     Attributes:
         jobs: At most as many as the program has lanes.
+        lanes: Lanes of the program when the block was made.
         start: The first epoch of the slice.
         stop: The epoch after its last.
     """
 
     jobs: Sequence[Job]
+    lanes: int
     start: int
     stop: int
 
@@ -85,12 +87,12 @@ class Schedule:
         """Nothing waits yet.
 
         Args:
-            lanes: Lanes of each program.
+            lanes: Most members of a block of each program.
             slice_epochs: Most epochs of a block, after which those that go on are
                 packed anew; None trains each block to its members' stops. Slices pay
                 where members stop early, and their lanes would stay idle.
         """
-        self._lanes = lanes
+        self.lanes = list(lanes)
         self._slice = slice_epochs
         self._waiting: dict[tuple[int, int], list[Job]] = {}
 
@@ -117,10 +119,10 @@ class Schedule:
         group = next(iter(self._waiting))
         jobs = sorted(self._waiting.pop(group), key=lambda job: job.stop)
         program, start = group
-        chosen, rest = jobs[: self._lanes[program]], jobs[self._lanes[program] :]
+        chosen, rest = jobs[: self.lanes[program]], jobs[self.lanes[program] :]
         if rest:
             self._waiting = {group: rest, **self._waiting}
         stop = chosen[-1].stop
         if self._slice is not None:
             stop = min(stop, start + self._slice)
-        return Block(jobs=chosen, start=start, stop=stop)
+        return Block(jobs=chosen, lanes=self.lanes[program], start=start, stop=stop)

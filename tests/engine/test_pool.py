@@ -13,8 +13,9 @@ import pytest
 
 from evotune import datasets, models
 from evotune._contracts import DROP, FRESH, FULL, Proposal, Status
-from evotune.engine import Engine, _engine
+from evotune.engine import Engine, _engine, _session
 from evotune.engine._costs import CPU
+from evotune.engine._member import Member
 from evotune.engine._pool import Kept, Place, Pool
 from evotune.space import Categorical, Float, Int, Space
 from evotune.tasks import Classification, Task
@@ -277,10 +278,10 @@ def test_spilled_states_go_on_with_the_same_bits(wine, monkeypatch):
     x = np.random.default_rng(1).random((3, 3)).astype(np.float32)
     found = []
     for room in (np.inf, 0.0):
-        monkeypatch.setattr(_engine, "room_for_states", lambda _, room=room: room)
+        monkeypatch.setattr(_session, "room_for_states", lambda _, room=room: room)
         engine = Engine(wine, SPACE, rows=3)
         run(engine, propose(x, np.arange(3), slot=np.arange(3), until=2))
-        assert (engine._pool.device_bytes == 0) == (room == 0.0)
+        assert (engine._session.pool.device_bytes == 0) == (room == 0.0)
         found.append(run(engine, propose(x, np.arange(3), source=np.arange(3))))
     for trial in range(3):
         for name, curve in found[0][trial][1].items():
@@ -289,7 +290,8 @@ def test_spilled_states_go_on_with_the_same_bits(wine, monkeypatch):
 
 def test_a_block_is_freed_with_the_last_slot_that_refers_to_it():
     def kept():
-        return Kept(jnp.zeros((2, 3)), 0)
+        curves = jnp.zeros((2, 3, 1))
+        return Kept(Member(state=None, best=None, patience=None, curves=curves), 0)
 
     def place(block, lane):
         return Place(kept=block, lane=lane, spent=1, structure={})

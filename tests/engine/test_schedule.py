@@ -93,7 +93,7 @@ def test_lanes_of_members_that_stopped_early_are_filled():
         if not sliced:
             engine._slice_epochs = None
         engine._begin(0)
-        engine._schedule._lanes = [lanes]
+        engine._session._schedule.lanes = [lanes]
         engine.submit(fresh(jnp.asarray(x), jnp.arange(40)))
         found[sliced] = collect_all(engine)
         shares[sliced] = engine.profile.utilisation
