@@ -45,7 +45,7 @@ class Costs:
     def lanes(self, step_work: float, *, members: float, devices: int) -> int:
         """Members of one call: enough to bury the cost of a step, and few left idle.
 
-        Between half and five quarters of what buries it, the number is taken that
+        Between three and five quarters of what buries it, the number is taken that
         trains a generation soonest, its last block included.
 
         Args:
@@ -59,7 +59,7 @@ class Costs:
             wanted = min(wanted, math.ceil(_BURY * self.step_seconds / member_seconds))
         on_device = max(1, math.ceil(members / devices))
         most = min(math.ceil(_SLACK * wanted), self.max_lanes, on_device)
-        least = min(math.ceil(wanted / 2), most)
+        least = min(math.ceil(0.75 * wanted), most)
 
         def seconds(lanes: int) -> float:
             blocks = math.ceil(on_device / lanes)
