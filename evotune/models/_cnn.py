@@ -38,8 +38,8 @@ class CNN:
         depth: Convolutions in each stage.
         width: Units of the hidden layer after the stages.
         activation: One of `evotune.nn.ACTIVATIONS`.
-        norm: "none", "layer" (over the channels of a place) or "batch", after each
-            convolution.
+        norm: "none", "layer" or "rms" (over the channels of a place) or "batch", after
+            each convolution.
         pool: "max" or "average".
         dropout: Rate of the dropout before the output layer, in [0, 1).
         residual: Whether each convolution adds its inputs, but for the first one of a

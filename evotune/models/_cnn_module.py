@@ -36,7 +36,7 @@ class CNNModule(linen.Module):
         depth: Convolutions in each stage, >= 1.
         width: Units of the hidden layer in the head, >= 1.
         activation: Name of the activation after each convolution and hidden layer.
-        norm: "none", or "layer" or "batch" between each convolution and its activation.
+        norm: One of `nn.NORMS`, between each convolution and its activation.
         pool: "max" or "average".
         dropout: Rate of the dropout before the output layer.
         residual: Whether a convolution adds its inputs to its outputs, but for the

@@ -52,6 +52,8 @@ class PlainCNN(linen.Module):
                     x = linen.BatchNorm(not train, momentum=0.9, name=name)(x)
                 if self.norm == "layer":
                     x = linen.LayerNorm(name=f"norm_{stage}_{layer}")(x)
+                if self.norm == "rms":
+                    x = linen.RMSNorm(name=f"norm_{stage}_{layer}")(x)
                 x = linen.gelu(x)
                 if self.se:
                     x = PlainGate(max(1, x.shape[-1] // 4), name=f"se_{stage}_{layer}")(
@@ -107,7 +109,7 @@ TRUE = [
         (IMAGE, "batch", {**TRUE[1], "self_attention": False}),
         (IMAGE, "batch", TRUE[2]),
         (SERIES, "layer", {**TRUE[1], "self_attention": True}),
-        (SERIES, "batch", TRUE[0]),
+        (SERIES, "rms", TRUE[0]),
     ],
 )
 def test_a_padded_network_trains_as_the_plain_flax_module(info, norm, true):
