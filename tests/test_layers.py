@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "evotune"
 
 LAYERS = {
+    "_compiler_options": 0,
     "_contracts": 0,
     "_errors": 0,
     "_signatures": 0,

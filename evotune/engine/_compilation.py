@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from evotune._compiler_options import known_options
 from evotune.tasks import Task
 
 # Level 1 halves XLA's compile time on CPU and runs as fast. Without fusion emitters and
@@ -53,15 +54,7 @@ def _compile(
     lowered: jax.stages.Lowered, platform: str, optimize: bool
 ) -> jax.stages.Compiled:
     """Compiles with the best options that this XLA knows."""
-    options: list[dict[str, Any] | None] = [None]
-    if platform == "cpu":
-        options.insert(0, _CPU_OPTIONS)
-        if not optimize:
-            options.insert(0, _CPU_FAST_OPTIONS)
-    for chosen in options[:-1]:
-        try:
-            return lowered.compile(chosen)
-        except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
-                raise
-    return lowered.compile(options[-1])
+    if platform != "cpu":
+        return lowered.compile()
+    options = _CPU_OPTIONS if optimize else _CPU_FAST_OPTIONS
+    return lowered.compile(known_options(options))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from evotune._compiler_options import known_options
 from evotune._contracts import EMPTY, Algorithm, Geometry, Outcome, Proposal
 from evotune._errors import EvotuneError
 from evotune.study._rows import Row, joined, padded, running
@@ -57,7 +58,8 @@ class Programs(NamedTuple):
 @functools.cache
 def _programs(*, hasty: bool) -> Programs:
     """Compiled well, or in a hurry: four times faster, to run a millisecond longer."""
-    options = _HASTY if hasty and jax.default_backend() == "cpu" else None
+    on_cpu = jax.default_backend() == "cpu"
+    options = known_options(_HASTY) if hasty and on_cpu else None
     return Programs(
         init=jax.jit(_search_init, static_argnums=(0, 1), compiler_options=options),
         ask=jax.jit(_search_ask, static_argnums=0, compiler_options=options),
@@ -131,13 +133,7 @@ class Search:
         rows = self._algorithm.batch_size
         if self._state is None:
             geometry = self._space.geometry(self.structural)
-            try:
-                self._state = self._run.init(self._algorithm, geometry, self._seed)
-            except jax.errors.JaxRuntimeError as error:
-                if "No such compile option" not in str(error):
-                    raise
-                self._hasty = False
-                self._state = self._run.init(self._algorithm, geometry, self._seed)
+            self._state = self._run.init(self._algorithm, geometry, self._seed)
             self._compile()
         self.seal()
         sealed, self._sealed = self._sealed, []
