@@ -20,6 +20,26 @@ def xor_data() -> et.datasets.Dataset:
     return et.datasets.arrays(x.astype(np.float32), signs[:, 0] == signs[:, 1])
 
 
+def spiral_data() -> et.datasets.Dataset:
+    """Two spirals of one and a half turns (Lang, Witbrock, 1988)."""
+    random = np.random.default_rng(0)
+    angle = 3 * np.pi * np.sqrt(random.random(600))
+    arm = random.choice([-1.0, 1.0], size=600)
+    radius = 2 * arm * angle / (3 * np.pi)
+    x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    x += 0.02 * random.normal(size=x.shape)
+    return et.datasets.arrays(x.astype(np.float32), arm > 0)
+
+
+def separable_data() -> et.datasets.Dataset:
+    """Two classes on both sides of a line, with room between them."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=(400, 2))
+    y = x.sum(axis=1) > 0
+    x += 0.3 * np.where(y, 1.0, -1.0)[:, None]
+    return et.datasets.arrays(x.astype(np.float32), y)
+
+
 @pytest.fixture(scope="module")
 def task() -> et.Task:
     return et.tasks.Classification(xor_data(), model=et.models.MLP())
@@ -188,6 +208,58 @@ def test_a_task_that_one_unit_cannot_solve_gets_more(task, count_compiles, capsy
     again = et.grow(task, SETTINGS, max_depth=1, progress=False, **options)
     for first, second in zip(grown.rounds[0].networks, again.networks, strict=True):
         np.testing.assert_array_equal(first.values, second.values)
+
+
+QUIET = {"seeds": 4, "progress": False}
+
+
+def test_a_second_layer_is_added_where_one_narrow_layer_is_not_enough():
+    task = et.tasks.Classification(
+        spiral_data(), model=et.models.MLP(activation="tanh")
+    )
+    settings = {"learning_rate": 0.02, "batch_size": 32, "epochs": 50}
+    grown = et.grow(task, settings, widths=[4, 8], max_depth=2, **QUIET)
+    assert grown.chosen.sizes["depth"] == 2, grown
+    assert grown.rounds[1].gain > 0.1, grown
+    assert max(network.mean for network in grown.rounds[0].networks) < 0.8, grown
+    assert grown.chosen.mean > 0.85, grown
+
+
+def test_a_linear_task_stops_at_one_layer_of_the_narrowest():
+    task = et.tasks.Classification(separable_data(), model=et.models.MLP())
+    grown = et.grow(
+        task, {**SETTINGS, "epochs": 10}, widths=[2, 8], max_depth=3, **QUIET
+    )
+    assert [round_.added for round_ in grown.rounds] == [True, False], grown
+    assert grown.chosen.sizes == {"depth": 1, "width_0": 2}, grown
+    assert grown.chosen.mean > 0.98, grown
+
+
+def test_the_channels_of_a_cnn_are_chosen_anew_at_each_depth():
+    random = np.random.default_rng(0)
+    y = np.arange(200) % 2  # bumps and dips, anywhere in a series
+    at = np.asarray([np.eye(8)[place] for place in random.integers(1, 7, size=200)])
+    x = np.where(y[:, None], at, -at) + 0.1 * random.normal(size=at.shape)
+    task = et.tasks.Classification(
+        et.datasets.arrays(x[..., None].astype(np.float32), y),
+        model=et.models.CNN(stages=1),
+    )
+    settings = {**SETTINGS, "width": 4, "channels": 64, "epochs": 5}
+    options = {**QUIET, "seeds": 2}
+    grown = et.grow(task, settings, widths=[2, 4], max_depth=2, **options)
+    assert [len(round_.networks) for round_ in grown.rounds] == [2, 2], grown
+    for round_, depth in zip(grown.rounds, (1, 2), strict=True):
+        assert [network.sizes for network in round_.networks] == [
+            {"depth": depth, "channels": channels} for channels in (2, 4)
+        ]
+    channels, depth = grown.chosen.sizes["channels"], grown.chosen.sizes["depth"]
+    counted = (3 + 1) * channels + (depth - 1) * (3 * channels + 1) * channels
+    assert grown.chosen.parameters == counted + (4 * channels + 1) * 4 + (4 + 1) * 2
+    assert grown.params == {**settings, **grown.chosen.sizes}
+    assert grown.chosen.mean > 0.9, grown
+    part = task.splits.validation
+    guessed = np.asarray(grown.model.predict(part.x)).argmax(axis=1)
+    assert np.mean(guessed == part.y) == pytest.approx(grown.chosen.values[0])
 
 
 # Errors -------------------------------------------------------------------------------
