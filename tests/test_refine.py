@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -153,3 +160,79 @@ def test_rounds_are_kept_where_a_later_one_diverges(monkeypatch):
     assert calls == ["study-round-1", "study-round-2"]
     assert len(refined.rounds) == 1
     assert len(refined.rounds[0].trials) == 32
+
+
+def test_a_round_gets_an_equal_part_of_the_time_that_is_left(monkeypatch):
+    now, given, spent = [5.0], [], iter((10.0, 100.0, 1.0))
+
+    def timed(*arguments, timeout, **options):
+        given.append(timeout)
+        now[0] += next(spent)
+        return et.tune(*arguments, **{**options, "n_trials": 16})
+
+    monkeypatch.setattr("evotune._refine.tune", timed)
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("evotune._refine.time", clock)
+    refined = et.refine(TASK, SPACE, timeout=90.0, **QUICK)
+    # A third of 90 s; half of the 80 s left; nothing is left, but time cannot be 0.
+    assert given == [30.0, 40.0, 1e-3]
+    assert len(refined.rounds) == 3
+
+
+NETWORK = {
+    "rounds": 2,
+    "n_trials": 16,
+    "seed": 6,
+    "algorithm": et.RandomSearch(batch_size=8),
+    "progress": False,
+}
+KILLED = """
+import os, signal, sys
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+import evotune as et
+from tests.test_refine import NETWORK, wine
+
+def kill(study, trial):
+    if study.study_name == "study-round-2":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+et.refine(*wine(), storage=sys.argv[1], callbacks=[kill], **NETWORK)
+"""
+
+
+def wine():
+    """A new task, which knows nothing of what another one has trained."""
+    space = et.Space(
+        learning_rate=et.Float(1e-3, 1e-1, log=True), epochs=4, batch_size=32
+    )
+    model = et.models.MLP(width=4, depth=1)
+    return et.tasks.Classification(et.datasets.wine(), model=model), space
+
+
+def test_the_network_of_an_earlier_round_outlives_its_process(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    root = Path(__file__).parents[1]
+    killed = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert (tmp_path / "study-round-2").exists()
+    whole = et.refine(*wine(), **NETWORK)
+    assert whole.best_round is whole.rounds[0], whole
+    for _ in range(2):  # goes on with the second round, then reads all of both
+        task, space = wine()
+        resumed = et.refine(task, space, storage=tmp_path, resume=True, **NETWORK)
+        assert recorded(resumed.rounds[0]) == recorded(whole.rounds[0])
+        assert recorded(resumed.rounds[1]) == recorded(whole.rounds[1])
+        assert resumed.best_round is resumed.rounds[0]
+        fitted = resumed.best_model()
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            fitted.variables,
+            whole.best_model().variables,
+        )
+        part = task.splits.validation
+        guessed = np.asarray(fitted.predict(part.x)).argmax(axis=1)
+        assert np.mean(guessed == part.y) == pytest.approx(resumed.best_value)
+        assert resumed.test_metrics() == whole.test_metrics()
