@@ -92,7 +92,7 @@ FORBIDDEN = {
 """Pairs (importer, imported) that point down and are wrong all the same."""
 
 PROGRAMS = {"jit", "pmap", "shard_map"}
-MAY_COMPILE = {"engine", "study", "testing"}
+MAY_COMPILE = {"_compiler_options", "engine", "study", "testing"}
 
 
 @dataclasses.dataclass(frozen=True)
