@@ -16,6 +16,8 @@ LAYERS = {
     "_contracts": 0,
     "_errors": 0,
     "_signatures": 0,
+    "_machine": 0,
+    "_cache": 1,  # compiled programs on disk, for the engine and the study
     "space": 1,
     "algorithms": 1,
     "nn": 1,
@@ -90,7 +92,7 @@ FORBIDDEN = {
 """Pairs (importer, imported) that point down and are wrong all the same."""
 
 PROGRAMS = {"jit", "pmap", "shard_map"}
-MAY_COMPILE = {"engine", "study", "testing"}
+MAY_COMPILE = {"_cache", "engine", "study", "testing"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from evotune._cache import CachedFunction
 from evotune._contracts import EMPTY, FRESH, Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
@@ -269,7 +270,7 @@ class Engine:
             states: Their final states, as `member` returns them.
         """
         hp = {**self.space.constants, **params}
-        score = jax.jit(lambda state: dict(self.task.test(hp, state)))
+        score = CachedFunction(lambda state: dict(self.task.test(hp, state)))
         return [
             {name: float(value) for name, value in score(state).items()}
             for state in states

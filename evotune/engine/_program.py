@@ -149,7 +149,7 @@ class Program:
             self._task,
             self._identity,
             lambda: self.lower(data) if lowered is None else lowered,
-            platform=self._mesh.devices.flat[0].platform,
+            devices=list(self._mesh.devices.flat),
             optimize=self.spec.optimize,
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
+from evotune._cache import CachedFunction
 from evotune._contracts import EMPTY, Algorithm, Geometry, Outcome, Proposal
 from evotune._errors import EvotuneError
 from evotune.study._rows import Row, joined, padded, running
@@ -59,9 +60,9 @@ def _programs(*, hasty: bool) -> Programs:
     """Compiled well, or in a hurry: four times faster, to run a millisecond longer."""
     options = _HASTY if hasty and jax.default_backend() == "cpu" else None
     return Programs(
-        init=jax.jit(_search_init, static_argnums=(0, 1), compiler_options=options),
-        ask=jax.jit(_search_ask, static_argnums=0, compiler_options=options),
-        tell=jax.jit(_search_tell, static_argnums=0, compiler_options=options),
+        init=CachedFunction(_search_init, static=2, options=options),
+        ask=CachedFunction(_search_ask, static=1, options=options),
+        tell=CachedFunction(_search_tell, static=1, options=options),
     )
 
 
