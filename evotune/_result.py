@@ -27,7 +27,8 @@ class Result:
     Attributes:
         study: The study, to go on with, or to ask for more.
         task: What was trained.
-        seconds: Seconds by what they went into: "compile", "train" and "total".
+        seconds: Seconds by what they went into: "compile" (waiting for programs),
+            "train" and "total".
 
     Example:
         >>> import evotune as et

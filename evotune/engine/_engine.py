@@ -173,7 +173,7 @@ class Engine:
     def submit(self, proposal: Proposal) -> None:
         """Queues the members of ``proposal``; EMPTY rows are ignored.
 
-        The first call waits until every program of the plan is compiled.
+        A block starts when its own program is compiled, while others still are.
 
         Raises:
             NotImplementedError: If a member continues another's state.
@@ -185,7 +185,7 @@ class Engine:
                 "This engine trains every member from its start to its own end: "
                 "`source` must be FRESH and `until` FULL."
             )
-        self._preparation.finish()
+        self._preparation.start()
         columns = self.space.decode(host.x)
         configs = [plain_config(columns, row) for row in range(len(host.trial))]
         groups: dict[int, list[int]] = {}
@@ -216,11 +216,14 @@ class Engine:
             self._dispatch()
         if not self._running:
             raise LookupError("collect() without pending members. Call submit() first.")
-        start = time.perf_counter()
         block, future = self._running.popleft()
+        self._preparation.wait(block.index)
+        start = time.perf_counter()
         trained = jax.block_until_ready(future.result())
         self._dispatch()
         self.run_seconds += time.perf_counter() - start
+        if not self.pending:
+            self._preparation.finish()  # so that no later generation compiles
         trials, replicas = (
             column[block.rows].tolist()
             for column in (block.proposal.trial, block.proposal.replica)
@@ -285,13 +288,13 @@ class Engine:
     def start_compiling(self) -> None:
         """Compiles every program of the plan, in threads, and returns at once.
 
-        `submit` waits for what is left, and raises what went wrong.
+        `collect` waits for what it needs, and raises what went wrong.
         """
         self._preparation.start()
 
     @property
     def compile_seconds(self) -> float:
-        """Seconds from the start of tracing to the end of the last compilation."""
+        """Seconds that members waited for programs to be traced and compiled."""
         return self._preparation.seconds
 
     def _tell(self, event: str) -> None:
@@ -301,8 +304,7 @@ class Engine:
     def _dispatch(self) -> None:
         while self._waiting and len(self._running) < _IN_FLIGHT:
             block = self._waiting.popleft()
-            program = self._programs[block.index]
-            lanes = program.spec.lanes
+            lanes = self._programs[block.index].spec.lanes
             filled = np.resize(block.rows, lanes)  # idle lanes repeat members
             leaves = {
                 entry.name: entry.leaf(block.config[entry.name][filled])
@@ -311,16 +313,28 @@ class Engine:
             }
             epochs = [self._epochs(plain_config(block.config, r)) for r in block.rows]
             trained = self._caller.submit(
-                program,
-                leaves,
-                np.asarray(block.proposal.trial)[filled],
-                np.asarray(block.proposal.replica)[filled],
-                self._preparation.data,
-                self._preparation.order(block.index),
-                self._seed,
-                np.asarray(max(epochs), np.int32),
+                self._train, block, leaves, filled, max(epochs)
             )
             self._running.append((block, trained))
+
+    def _train(
+        self,
+        block: _Block,
+        leaves: Mapping[str, np.ndarray],
+        filled: np.ndarray,
+        epochs: int,
+    ) -> Trained:
+        """Calls the block's program as soon as it is there."""
+        order = self._preparation.order(block.index)
+        return self._programs[block.index](
+            leaves,
+            np.asarray(block.proposal.trial)[filled],
+            np.asarray(block.proposal.replica)[filled],
+            self._preparation.data,
+            order,
+            self._seed,
+            np.asarray(epochs, np.int32),
+        )
 
     def _epochs(self, config: Mapping[str, Any]) -> int:
         hp = Hyperparameters({**self.space.constants, **config})

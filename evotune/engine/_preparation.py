@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ class Preparation:
 
     Attributes:
         data: The task's data, on every device; None before `start`.
-        seconds: From `start` to the end of the last compilation so far.
+        seconds: Spent waiting for programs, from `start` on.
     """
 
     def __init__(
@@ -48,6 +49,9 @@ class Preparation:
         self._compiled: list[concurrent.futures.Future[None]] = []
         self._orders: list[concurrent.futures.Future[Any]] = []
         self._drawn: dict[Hashable, concurrent.futures.Future[Any]] = {}
+        self._waited: set[int] = set()
+        self._ready: dict[int, float] = {}
+        self._began = 0.0
         self._started = False
         self.data: Any = None
         self.seconds = 0.0
@@ -60,7 +64,7 @@ class Preparation:
         """
         if self._started:
             return
-        self._started, began = True, time.perf_counter()
+        self._started, self._began = True, time.perf_counter()
         self.data, seed = jax.device_put(
             (self._task.data(), self._seed), sharded(self._mesh, REPLICATED)
         )
@@ -75,21 +79,35 @@ class Preparation:
             self._orders.append(self._drawing(program, seed, pool))
         pool.shutdown(wait=False)
         self._compiled = compiled
-        for future in compiled:
-            future.add_done_callback(lambda _: self._note(began))
+        for index, future in enumerate(compiled):
+            future.add_done_callback(functools.partial(self._note, index))
+
+    def wait(self, index: int) -> None:
+        """Returns when the program ``index`` can be called; raises what went wrong.
+
+        What the first call counts for `seconds` begins with tracing: nothing could
+        train before. Later ones count from here, as others train meanwhile.
+        """
+        if index in self._waited:
+            return
+        began = time.perf_counter() if self._waited else self._began
+        self._waited.add(index)
+        self.order(index)
+        self.seconds += max(0.0, self._ready.get(index, time.perf_counter()) - began)
 
     def finish(self) -> None:
-        """Waits for what is left, and raises what went wrong."""
-        self.start()
-        for future in (*self._compiled, *self._orders):
-            future.result()
+        """Waits for all programs, those that nobody has called included."""
+        for index in range(len(self._programs)):
+            self.wait(index)
 
     def order(self, index: int) -> Any:
         """The batches of all epochs for the program ``index``; None: it draws its own.
 
-        Call `finish` before.
+        Waits until that program is compiled, too.
         """
-        return self._orders[index].result()
+        order = self._orders[index].result()
+        self._compiled[index].result()
+        return order
 
     def _drawing(
         self, program: Program, seed: jax.Array, pool: concurrent.futures.Executor
@@ -103,7 +121,7 @@ class Preparation:
             )
         return self._drawn[identity]
 
-    def _note(self, began: float) -> None:
+    def _note(self, index: int, _: concurrent.futures.Future[None]) -> None:
+        self._ready[index] = time.perf_counter()
         done = sum(future.done() for future in self._compiled)
-        self.seconds = time.perf_counter() - began
         self._on_event(f"compiled {done} of {len(self._programs)} programs")

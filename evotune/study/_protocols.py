@@ -47,7 +47,7 @@ class Engine(Protocol):
         structural: The dimensions that change the shape of what is trained.
         plan: Printable, with ``to_json()``.
         pending: How many submitted rows are not collected yet.
-        compile_seconds: Spent on compiling so far.
+        compile_seconds: Spent waiting for programs to be compiled so far.
         run_seconds: Spent on training so far.
     """
 

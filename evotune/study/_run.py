@@ -72,6 +72,7 @@ def run(
                 asked_by_hand  # what was dropped waits for the next run
             )
             ledger.sync()
+            ledger.asking().settle()
 
 
 def check_engine(study: Study, ledger: Ledger, engine: Engine) -> None:
@@ -109,6 +110,7 @@ def next_rows(ledger: Ledger, engine: Engine, budget: Budget) -> list[Row]:
     if hasattr(engine, "start_compiling"):  # while the algorithm is compiled, too
         engine.start_compiling()
     rows = ledger.hand_out(new, may_ask=budget.may_ask(ledger))
+    ledger.asking().start_compiling()  # what is told after they are trained
     if not rows:
         budget.stop("algorithm")
     return rows

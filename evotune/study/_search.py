@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -50,9 +49,9 @@ def _search_tell(algorithm: Algorithm, state: Any, outcome: Outcome) -> Any:
 class Programs(NamedTuple):
     """The compiled functions of any algorithm: each compiles once for its settings."""
 
-    init: Callable[..., Any]
-    ask: Callable[..., Proposal]
-    tell: Callable[..., Any]
+    init: CachedFunction
+    ask: CachedFunction
+    tell: CachedFunction
 
 
 @functools.cache
@@ -89,6 +88,7 @@ class Search:
         self._hasty = algorithm.batch_size <= _HASTY_ROWS
         self._new: list[Outcome] = []
         self._sealed: list[Outcome] = []
+        self._compiling: concurrent.futures.Future[Any] | None = None
 
     @property
     def _run(self) -> Programs:
@@ -139,8 +139,9 @@ class Search:
                     raise
                 self._hasty = False
                 self._state = self._run.init(self._algorithm, geometry, self._seed)
-            self._compile()
         self.seal()
+        if self._sealed:
+            self.settle()
         sealed, self._sealed = self._sealed, []
         for outcome in sealed:
             for start in range(0, outcome.trial.shape[0], rows):
@@ -148,13 +149,23 @@ class Search:
                 self._state = self._run.tell(self._algorithm, self._state, part)
         return self._state
 
-    def _compile(self) -> None:
-        """Compiles ``ask`` and ``tell`` at once: XLA leaves Python's lock meanwhile."""
+    def start_compiling(self) -> None:
+        """Compiles ``tell`` in a thread, once there is a state.
+
+        Nobody needs it before the second `ask`, so that the first proposal is trained
+        meanwhile, and XLA leaves Python's lock while it compiles.
+        """
+        if self._compiling is not None or self._state is None:
+            return
         middle = Row(x=np.full((len(self._space.names),), 0.5, np.float32), trial=EMPTY)
         nothing = padded(running([middle]), 0, self._algorithm.batch_size, self.points)
-        state, number = self._state, np.uint32(0)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            tell = pool.submit(self._run.tell, self._algorithm, state, nothing)
-            ask = pool.submit(self._run.ask, self._algorithm, self._seed, number, state)
-        for future in (ask, tell):
-            future.result()
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._compiling = pool.submit(
+            self._run.tell.compile, self._algorithm, self._state, nothing
+        )
+        pool.shutdown(wait=False)
+
+    def settle(self) -> None:
+        """Waits for what `start_compiling` has begun."""
+        if self._compiling is not None:
+            self._compiling.result()
