@@ -185,7 +185,7 @@ class Engine:
                 "This engine trains every member from its start to its own end: "
                 "`source` must be FRESH and `until` FULL."
             )
-        self._preparation.start()
+        self._preparation.start_others()
         columns = self.space.decode(host.x)
         configs = [plain_config(columns, row) for row in range(len(host.trial))]
         groups: dict[int, list[int]] = {}
@@ -286,7 +286,7 @@ class Engine:
         return engine
 
     def start_compiling(self) -> None:
-        """Compiles every program of the plan, in threads, and returns at once.
+        """Compiles the first program of the plan in a thread; `submit` starts the rest.
 
         `collect` waits for what it needs, and raises what went wrong.
         """

@@ -52,35 +52,33 @@ class Preparation:
         self._waited: set[int] = set()
         self._ready: dict[int, float] = {}
         self._began = 0.0
-        self._started = False
+        self._pool = concurrent.futures.ThreadPoolExecutor(cores())
+        self._seed_there: Any = None
         self.data: Any = None
         self.seconds = 0.0
 
     def start(self) -> None:
-        """Compiles in threads, and returns when the first program is traced.
+        """Compiles the first program in a thread, and returns when it is traced.
 
-        XLA leaves Python's lock while it compiles; tracing holds it, so the first
-        program is traced before others ask for it, and XLA then has work at once.
+        XLA leaves Python's lock while it compiles; tracing holds it. So the others
+        wait for `start_others`: the algorithm proposes sooner who is to be trained.
         """
-        if self._started:
+        if self._compiled:
             return
-        self._started, self._began = True, time.perf_counter()
-        self.data, seed = jax.device_put(
+        self._began = time.perf_counter()
+        self.data, self._seed_there = jax.device_put(
             (self._task.data(), self._seed), sharded(self._mesh, REPLICATED)
         )
-        pool = concurrent.futures.ThreadPoolExecutor(cores())
-        compiled: list[concurrent.futures.Future[None]] = []
-        for program in self._programs:
-            # The order's trace is kept, and compiling asks for it in another thread.
-            program.order(self.data)
-            traced_here = not compiled and not program.is_compiled
-            lowered = program.lower(self.data) if traced_here else None
-            compiled.append(pool.submit(program.compile, self.data, lowered))
-            self._orders.append(self._drawing(program, seed, pool))
-        pool.shutdown(wait=False)
-        self._compiled = compiled
-        for index, future in enumerate(compiled):
-            future.add_done_callback(functools.partial(self._note, index))
+        program = self._programs[0]
+        known = program.is_compiled
+        self._prepare(program, None if known else program.lower(self.data))
+
+    def start_others(self) -> None:
+        """Compiles the other programs in threads, and returns at once."""
+        self.start()
+        for program in self._programs[len(self._compiled) :]:
+            self._prepare(program, None)
+        self._pool.shutdown(wait=False)
 
     def wait(self, index: int) -> None:
         """Returns when the program ``index`` can be called; raises what went wrong.
@@ -97,6 +95,7 @@ class Preparation:
 
     def finish(self) -> None:
         """Waits for all programs, those that nobody has called included."""
+        self.start_others()
         for index in range(len(self._programs)):
             self.wait(index)
 
@@ -109,15 +108,23 @@ class Preparation:
         self._compiled[index].result()
         return order
 
+    def _prepare(self, program: Program, lowered: jax.stages.Lowered | None) -> None:
+        # The order's trace is kept, and compiling asks for it in another thread.
+        traced = program.order(self.data)
+        compiled = self._pool.submit(program.compile, self.data, lowered)
+        index = len(self._compiled)
+        self._compiled.append(compiled)
+        self._orders.append(self._drawing(traced))
+        compiled.add_done_callback(functools.partial(self._note, index))
+
     def _drawing(
-        self, program: Program, seed: jax.Array, pool: concurrent.futures.Executor
+        self, traced: jax.stages.Traced | None
     ) -> concurrent.futures.Future[Any]:
         """The order of a program; those that agree on it share one array."""
-        traced = program.order(self.data)
         identity = order_identity(traced)
         if identity not in self._drawn:
-            self._drawn[identity] = pool.submit(
-                draw_order, self._task, traced, self.data, seed
+            self._drawn[identity] = self._pool.submit(
+                draw_order, self._task, traced, self.data, self._seed_there
             )
         return self._drawn[identity]
 
