@@ -129,7 +129,6 @@ def flax_cnn() -> Any:
     class Net(linen.Module):
         @linen.compact
         def __call__(self, x: Any) -> Any:
-            x = x[..., None]
             for channels in (16, 32):
                 x = linen.relu(linen.Conv(channels, (3, 3))(x))
                 x = linen.max_pool(x, (2, 2), strides=(2, 2))
@@ -148,7 +147,7 @@ def flax_training() -> tuple[Callable[..., Any], Callable[..., Any]]:
     module, direction = flax_cnn(), optax.scale_by_adam()
 
     def init(key: Any) -> Any:
-        params = module.init(key, jnp.zeros((1, 28, 28)))
+        params = module.init(key, jnp.zeros((1, 28, 28, 1)))
         return params, direction.init(params)
 
     def loss(params: Any, x: Any, y: Any) -> Any:
@@ -196,7 +195,7 @@ def images(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     patterns = generator.normal(size=(CLASSES, 28, 28))
     y = np.arange(count) % CLASSES
     x = patterns[y] + generator.normal(size=(count, 28, 28))
-    return x.astype(np.float32), y.astype(np.int32)
+    return x[..., None].astype(np.float32), y.astype(np.int32)
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evotune._confirmation import standard_error
 from evotune._errors import require
+from evotune._statistics import standard_error
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evotune._confirmation import standard_error
 from evotune._growth import GrownNetwork, GrowthRound
+from evotune._statistics import standard_error
 
 
 def smallest_near_best(values: np.ndarray, *, errors: float = 1.0) -> int | None:

@@ -27,8 +27,9 @@ class Result:
     Attributes:
         study: The study, to go on with, or to ask for more.
         task: What was trained.
-        seconds: Seconds by what they went into: "compile" (waiting for programs),
-            "train" and "total".
+        seconds: Seconds by what they went into: "compile", "train" and "total".
+        profile: Where they went by program: ``print(result.profile)`` shows blocks,
+            seconds, lanes used, and operations a second beside what the devices reach.
 
     Example:
         >>> import evotune as et
@@ -60,6 +61,9 @@ class Result:
             "train": engine.run_seconds,
             "total": total_seconds,
         }
+        self.profile = engine.profile
+        self.profile.compile_seconds = engine.compile_seconds
+        self.profile.total_seconds = total_seconds
         self._engine = engine
 
     @property

@@ -18,6 +18,7 @@ LAYERS = {
     "_signatures": 0,
     "_machine": 0,
     "_cache": 1,  # compiled programs on disk, for the engine and the study
+    "_statistics": 0,
     "space": 1,
     "algorithms": 1,
     "nn": 1,

@@ -37,7 +37,9 @@ def test_as_many_compiles_as_programs_however_many_generations(task, count_compi
     assert trained == {spec.name: 1 for spec in result.plan.programs}
     orders = {name: n for name, n in compiles.items() if name.startswith("order")}
     assert orders == {f"order_batch_size_{size}": 1 for size in (20, 40)}
-    host = set(compiles) - set(trained) - set(orders)
+    started = {name: n for name, n in compiles.items() if name.startswith("start")}
+    assert started == {spec.name_of("start"): 1 for spec in result.plan.programs}
+    host = set(compiles) - set(trained) - set(orders) - set(started)
     assert len(host) <= 4, f"the host compiles too much: {host}"
 
 

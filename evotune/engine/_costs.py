@@ -43,22 +43,33 @@ class Costs:
         return block / lanes
 
     def lanes(self, step_work: float, *, members: float, devices: int) -> int:
-        """Members of one call: enough to bury the cost of a step, not more.
+        """Members of one call: enough to bury the cost of a step, and few left idle.
+
+        Between three and five quarters of what buries it, the number is taken that
+        trains a generation soonest, its last block included.
 
         Args:
             step_work: Multiply-adds of one member's step; 0 where unknown.
             members: Members expected in a generation.
             devices: Number of devices.
         """
+        member_seconds = step_work * self.multiply_add_seconds
         wanted = self.max_lanes
         if step_work:
-            member_seconds = step_work * self.multiply_add_seconds
-            wanted = math.ceil(_BURY * self.step_seconds / member_seconds)
-        on_device = min(wanted, self.max_lanes, math.ceil(members / devices))
-        return devices * max(1, on_device)
+            wanted = min(wanted, math.ceil(_BURY * self.step_seconds / member_seconds))
+        on_device = max(1, math.ceil(members / devices))
+        most = min(math.ceil(_SLACK * wanted), self.max_lanes, on_device)
+        least = min(math.ceil(0.75 * wanted), most)
+
+        def seconds(lanes: int) -> float:
+            blocks = math.ceil(on_device / lanes)
+            return blocks * (self.step_seconds + lanes * member_seconds)
+
+        return devices * min(range(most, least - 1, -1), key=seconds)
 
 
 _BURY = 12.0  # a block's arithmetic is to be this many times its cost of a step
+_SLACK = 1.25  # a block may be larger than that by this factor
 
 CPU = Costs(
     compile_seconds=2.2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 
@@ -59,3 +60,14 @@ def mesh_of(array: jax.Array) -> Mesh:
 def sharded(mesh: Mesh, spec: PartitionSpec) -> NamedSharding:
     """Where an array lives: split over members, or a copy on every device."""
     return NamedSharding(mesh, spec)
+
+
+def room_for_states(mesh: Mesh) -> float:
+    """Bytes that states of members may take on all devices while nobody trains them.
+
+    A third of the memory of accelerators. CPU devices share the memory of the host, so
+    that moving states there would free nothing: no limit.
+    """
+    stats = [device.memory_stats() or {} for device in mesh.devices.flat]
+    limits = [found.get("bytes_limit", math.inf) for found in stats]
+    return sum(limits) / 3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import copy
 import dataclasses
 import time
@@ -14,34 +12,25 @@ import jax
 import numpy as np
 
 from evotune._cache import CachedFunction
-from evotune._contracts import EMPTY, FRESH, Binding, Proposal
+from evotune._contracts import Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
 from evotune.engine._costs import default_costs
-from evotune.engine._devices import (
-    local_mesh,
-    one_cpu_device_per_core,
-)
+from evotune.engine._devices import local_mesh, one_cpu_device_per_core
 from evotune.engine._inputs import plain_config, searched_inputs
-from evotune.engine._member import Trained
-from evotune.engine._outcomes import Finished, OutcomeReader, host_array, host_row
-from evotune.engine._plan import Plan
+from evotune.engine._intake import Intake
+from evotune.engine._outcomes import Finished, OutcomeReader
+from evotune.engine._plan import Plan, ProgramSpec
 from evotune.engine._planning import make_plan
 from evotune.engine._preparation import Preparation
+from evotune.engine._profile import Profile
 from evotune.engine._program import Program
+from evotune.engine._session import Session
 from evotune.space import Space
-from evotune.tasks import Hyperparameters, Task
+from evotune.tasks import Task
 
-_IN_FLIGHT = 2
-"""Blocks given to the devices ahead of the one whose results are awaited."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Block:
-    index: int
-    rows: np.ndarray
-    config: Mapping[str, np.ndarray]
-    proposal: Proposal
+_SLICES = 4
+"""Slices of a training whose members may stop early."""
 
 
 class Engine:
@@ -109,7 +98,7 @@ class Engine:
         )
         self._mesh = local_mesh()
         device = self._mesh.devices.flat[0]
-        self.plan: Plan = make_plan(
+        self._plan = make_plan(
             task,
             space,
             self._inputs,
@@ -120,36 +109,42 @@ class Engine:
             costs=default_costs(device.device_kind),
             max_programs=max_programs,
         )
-        self._programs = [
-            Program(
-                spec,
-                task,
-                self._inputs,
-                space,
-                self._mesh,
-                metrics=self._metric_names,
-                points=self.points,
-                keep_best=value == "best",
-            )
-            for spec in self.plan.programs
-        ]
+        self._keep_best = value == "best"
+        self._programs = [self._program(spec) for spec in self._plan.programs]
+        self._intake = Intake(task, space, self._plan, structural=self.structural)
+        stops_early = "patience" in space.names or "patience" in space.constants
+        self._slice_epochs = -(-self.points // _SLICES) if stops_early else None
         self._begin(seed)
 
     def _begin(self, seed: int) -> None:
         """Sets all that hangs on the seed, with nothing trained yet."""
         self._seed = np.asarray([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)
-        self._preparation = Preparation(
+        preparation = Preparation(
             self.task, self._programs, self._mesh, self._seed, self._tell
         )
-        self._waiting: collections.deque[_Block] = collections.deque()
-        self._running: collections.deque[
-            tuple[_Block, concurrent.futures.Future[Trained]]
-        ] = collections.deque()
-        # A call returns when CPU devices are done with it, so a thread makes the calls,
-        # in turn, while this one reads what came out of the last.
-        self._caller = concurrent.futures.ThreadPoolExecutor(1)
-        self._members: dict[tuple[int, int], tuple[Any, int]] = {}
+        self._session = Session(
+            self._programs,
+            self._inputs,
+            self._reader,
+            preparation,
+            self._mesh,
+            self._seed,
+            slice_epochs=self._slice_epochs,
+            make_program=self._program,
+            on_event=self._tell,
+        )
         self.run_seconds = 0.0
+
+    @property
+    def plan(self) -> Plan:
+        """What is compiled, lanes that were halved for want of memory included."""
+        programs = tuple(program.spec for program in self._programs)
+        return dataclasses.replace(self._plan, programs=programs)
+
+    @property
+    def profile(self) -> Profile:
+        """Where the time of training went, by program."""
+        return self._session.profile
 
     @property
     def structural(self) -> tuple[str, ...]:
@@ -163,8 +158,7 @@ class Engine:
     @property
     def pending(self) -> int:
         """Members submitted and not yet collected."""
-        blocks = [*self._waiting, *(block for block, _ in self._running)]
-        return sum(len(block.rows) for block in blocks)
+        return self._session.pending
 
     def params(self, x: np.ndarray) -> list[dict[str, Any]]:
         """Plain values of the active hyperparameters of each row of f32[P, D]."""
@@ -173,76 +167,29 @@ class Engine:
     def submit(self, proposal: Proposal) -> None:
         """Queues the members of ``proposal``; EMPTY rows are ignored.
 
-        A block starts when its own program is compiled, while others still are.
+        The first call waits until every program of the plan is compiled.
 
         Raises:
-            NotImplementedError: If a member continues another's state.
+            LookupError: If a member is to continue a state that no slot holds.
+            ValueError: If it cannot continue it: other sizes, or nothing left to train.
         """
         host = jax.tree.map(np.asarray, proposal)
-        rows = np.flatnonzero(host.trial != EMPTY)
-        if np.any(host.source[rows] != FRESH) or np.any(np.isfinite(host.until[rows])):
-            raise NotImplementedError(
-                "This engine trains every member from its start to its own end: "
-                "`source` must be FRESH and `until` FULL."
-            )
-        self._preparation.start_others()
-        columns = self.space.decode(host.x)
-        configs = [plain_config(columns, row) for row in range(len(host.trial))]
-        groups: dict[int, list[int]] = {}
-        for row in rows:
-            groups.setdefault(self.plan.program_for(configs[row]), []).append(int(row))
-        config = {name: np.asarray(column) for name, column in columns.items()}
-        for index in sorted(groups):
-            members = sorted(groups[index], key=lambda row: self._epochs(configs[row]))
-            lanes = self._programs[index].spec.lanes
-            for start in range(0, len(members), lanes):
-                self._waiting.append(
-                    _Block(
-                        index=index,
-                        rows=np.asarray(members[start : start + lanes]),
-                        config=config,
-                        proposal=host,
-                    )
-                )
-        self._dispatch()
+        self._session.submit(self._intake.jobs(host, self._session.pool))
 
     def collect(self) -> Finished:
-        """The next finished block, in the order of submission within each program.
+        """The next members that have finished, in an order of counted steps.
 
         Raises:
             LookupError: If nothing is pending.
         """
-        if not self._running:
-            self._dispatch()
-        if not self._running:
-            raise LookupError("collect() without pending members. Call submit() first.")
-        block, future = self._running.popleft()
-        self._preparation.wait(block.index)
         start = time.perf_counter()
-        trained = jax.block_until_ready(future.result())
-        self._dispatch()
+        finished = self._session.collect()
         self.run_seconds += time.perf_counter() - start
-        if not self.pending:
-            self._preparation.finish()  # so that no later generation compiles
-        trials, replicas = (
-            column[block.rows].tolist()
-            for column in (block.proposal.trial, block.proposal.replica)
-        )
-        self._members = {
-            member: (trained.state, lane)
-            for lane, member in enumerate(zip(trials, replicas, strict=True))
-        }
-        configs = [plain_config(block.config, row) for row in block.rows]
-        return self._reader.read(
-            block.proposal,
-            block.rows,
-            host_array(trained.curves)[: len(block.rows)],
-            epochs=np.asarray([self._epochs(config) for config in configs]),
-        )
+        return finished
 
     def cancel(self) -> None:
         """Drops the members that no device has started on."""
-        self._waiting.clear()
+        self._session.cancel()
 
     def member(self, trial: int, replica: int = 0) -> Any:
         """The final state of a member of the last collected block, as numpy arrays.
@@ -250,8 +197,7 @@ class Engine:
         Raises:
             KeyError: If the member was not in that block.
         """
-        state, lane = self._members[trial, replica]
-        return jax.tree.map(lambda leaf: host_row(leaf, lane), state)
+        return self._session.member(trial, replica)
 
     def template(self, params: Mapping[str, Any]) -> Any:
         """Shapes and dtypes of what `member` returns for a trial; compiles nothing.
@@ -260,8 +206,8 @@ class Engine:
             params: The active hyperparameters of the trial.
         """
         columns = self.space.decode(self.space.encode([dict(params)]))
-        index = self.plan.program_for(plain_config(columns, 0))
-        return self._programs[index].state(self.task.data())
+        index = self._plan.program_for(plain_config(columns, 0))
+        return self._programs[index].member(self.task.data()).result
 
     def test(
         self, params: Mapping[str, Any], states: Sequence[Any]
@@ -286,56 +232,29 @@ class Engine:
         return engine
 
     def start_compiling(self) -> None:
-        """Compiles the first program of the plan in a thread; `submit` starts the rest.
+        """Compiles every program of the plan, in threads, and returns at once.
 
-        `collect` waits for what it needs, and raises what went wrong.
+        `submit` waits for what is left, and raises what went wrong.
         """
-        self._preparation.start()
+        self._session.preparation.start()
 
     @property
     def compile_seconds(self) -> float:
-        """Seconds that members waited for programs to be traced and compiled."""
-        return self._preparation.seconds
+        """Seconds from the start of tracing to the end of the last compilation."""
+        return self._session.preparation.seconds
 
     def _tell(self, event: str) -> None:
         if self.on_event is not None:
             self.on_event(event)
 
-    def _dispatch(self) -> None:
-        while self._waiting and len(self._running) < _IN_FLIGHT:
-            block = self._waiting.popleft()
-            lanes = self._programs[block.index].spec.lanes
-            filled = np.resize(block.rows, lanes)  # idle lanes repeat members
-            leaves = {
-                entry.name: entry.leaf(block.config[entry.name][filled])
-                for entry in self._inputs
-                if entry.binding is not Binding.STATIC
-            }
-            epochs = [self._epochs(plain_config(block.config, r)) for r in block.rows]
-            trained = self._caller.submit(
-                self._train, block, leaves, filled, max(epochs)
-            )
-            self._running.append((block, trained))
-
-    def _train(
-        self,
-        block: _Block,
-        leaves: Mapping[str, np.ndarray],
-        filled: np.ndarray,
-        epochs: int,
-    ) -> Trained:
-        """Calls the block's program as soon as it is there."""
-        order = self._preparation.order(block.index)
-        return self._programs[block.index](
-            leaves,
-            np.asarray(block.proposal.trial)[filled],
-            np.asarray(block.proposal.replica)[filled],
-            self._preparation.data,
-            order,
-            self._seed,
-            np.asarray(epochs, np.int32),
+    def _program(self, spec: ProgramSpec) -> Program:
+        return Program(
+            spec,
+            self.task,
+            self._inputs,
+            self.space,
+            self._mesh,
+            metrics=self._metric_names,
+            points=self.points,
+            keep_best=self._keep_best,
         )
-
-    def _epochs(self, config: Mapping[str, Any]) -> int:
-        hp = Hyperparameters({**self.space.constants, **config})
-        return int(hp.get("epochs", self.task.epochs))

@@ -1,4 +1,4 @@
-"""One member's training, from its hyperparameters to its curves: no population yet."""
+"""One member's training, from one stop to the next: no population yet."""
 
 from __future__ import annotations
 
@@ -18,22 +18,6 @@ from evotune.tasks import Hyperparameters, Task
 # trial's key is fold_in(study, trial number), which never reaches that of the order.
 _ORDER = 2**31
 _INIT, _STEP, _EVALUATE, _PURPOSES = 0, 1, 2, 3
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What is left of one member's training; the host makes sense of it.
-
-    Attributes:
-        curves: f32[T, 1 + number of metrics]: for each epoch whether the state was
-            free of NaN (1 or 0), then the metrics in their given order; NaN in epochs
-            that were not run.
-        state: The task's state after the member's last epoch, or after its best one.
-    """
-
-    curves: jax.Array
-    state: Any
 
 
 class Steps:
@@ -87,123 +71,6 @@ def order_key(seed_key: jax.Array) -> jax.Array:
     return jax.random.fold_in(seed_key, _ORDER)
 
 
-def train_member(
-    task: Task,
-    hp: Hyperparameters,
-    trial: jax.Array,
-    replica: jax.Array,
-    data: Any,
-    order: Any,
-    seed_key: jax.Array,
-    stop: jax.Array,
-    *,
-    metrics: Sequence[str],
-    points: int,
-    keep_best: bool,
-    any_lane: Callable[[jax.Array], jax.Array],
-) -> Trained:
-    """Trains one member from its start to its own end.
-
-    Args:
-        task: What is trained.
-        hp: The member's hyperparameters; values may be traced.
-        trial: i32[] trial number, on which the member's randomness hangs.
-        replica: i32[] seed or fold of the trial.
-        data: What ``task.data()`` returned.
-        order: What ``task.batches()`` returned in each epoch, stacked: leading axis T;
-            None draws it here.
-        seed_key: The study's key; the same for all members.
-        stop: i32[] epochs to run; the same for all members, at least as many as
-            each of them needs. A member that is at its end, or has diverged, rests,
-            and so does one that its `patience` has stopped.
-        metrics: Names of all that ``step`` and ``evaluate`` record, in the order of
-            the curves' columns.
-        points: T, the length of the curves; at least ``stop``.
-        keep_best: Whether the value and the state are those of the best epoch.
-        any_lane: bool[] -> bool[], whether it is true of any member of the block.
-    """
-    steps = Steps(task)
-    key = jax.random.fold_in(seed_key, trial)
-    init_key, step_key, evaluate_key = (
-        jax.random.fold_in(key, _PURPOSES * replica + purpose)
-        for purpose in (_INIT, _STEP, _EVALUATE)
-    )
-    own_end = hp.get("epochs", task.epochs)
-
-    def epoch(index: jax.Array, state: Any) -> tuple[Any, jax.Array]:
-        """The state after an epoch, and its row of the curves."""
-        if order is None:
-            epoch_order_key = jax.random.fold_in(order_key(seed_key), index)
-            batches = steps.batches(hp, data, epoch_order_key)
-        else:
-            batches = jax.tree.map(lambda epochs: epochs[index], order)
-        count = jax.tree.leaves(batches)[0].shape[0]
-        epoch_key = jax.random.fold_in(step_key, index)
-
-        def step(state: Any, inputs: tuple[Any, jax.Array]) -> tuple[Any, Any]:
-            batch, number = inputs
-            step_key = jax.random.fold_in(epoch_key, number)
-            return steps.step(hp, state, data, batch, step_key)
-
-        state, recorded = jax.lax.scan(step, state, (batches, jnp.arange(count)))
-        score_key = jax.random.fold_in(evaluate_key, index)
-        scores = steps.evaluate(hp, state, data, score_key)
-        found = {name: jnp.mean(values) for name, values in recorded.items()} | scores
-        row = [task.is_sound(state), *(found[name] for name in metrics)]
-        return state, jnp.stack([jnp.asarray(x, jnp.float32) for x in row])
-
-    def body(index: jax.Array, carry: _Carry) -> _Carry:
-        old, best, patience, curves = carry
-        state, row = epoch(index, old)
-        runs = index < own_end
-        if patience is not None:
-            runs &= ~patience.is_over
-            row = jnp.where(runs, row, jnp.nan)
-            patience = patience.after(sign * row[objective])
-        if best is not None:
-            best = best.or_better(state, row, runs)
-        if patience is not None or isinstance(own_end, jax.Array):
-            state = _where(runs, state, old)
-        curves = jax.lax.dynamic_update_index_in_dim(curves, row, index, 0)
-        return state, best, patience, curves
-
-    state = steps.init(hp, data, init_key)
-    sign = 1.0 if task.direction == "maximize" else -1.0
-    objective = 1 + list(metrics).index(task.metric)
-    best = Best.none(state, objective, sign) if keep_best else None
-    curves = jnp.full((points, 1 + len(metrics)), jnp.nan, jnp.float32)
-    carry = state, best, Patience.of(hp), curves
-    if carry[2] is None:
-        carry = jax.lax.fori_loop(0, stop, body, carry)
-    else:
-        carry = _until_all_rest(body, carry, stop, any_lane)
-    state, best, _, curves = carry
-    return Trained(curves=curves, state=state if best is None else best.state)
-
-
-def _until_all_rest(
-    body: Callable[[jax.Array, _Carry], _Carry],
-    carry: _Carry,
-    stop: jax.Array,
-    any_lane: Callable[[jax.Array], jax.Array],
-) -> _Carry:
-    """`fori_loop` to ``stop``, or to the epoch after which patience is over for all."""
-
-    def goes_on(loop: tuple[jax.Array, jax.Array, _Carry]) -> jax.Array:
-        index, awake, _ = loop
-        return (index < stop) & awake
-
-    def advance(loop: tuple[jax.Array, jax.Array, _Carry]) -> Any:
-        index, _, carry = loop
-        carry = body(index, carry)
-        patience = carry[2]
-        assert patience is not None
-        return index + 1, any_lane(~patience.is_over), carry
-
-    start = jnp.zeros((), jnp.int32), jnp.asarray(True), carry
-    return jax.lax.while_loop(goes_on, advance, start)[2]
-
-
 @functools.partial(
     jax.tree_util.register_dataclass,
     data_fields=["fitness", "state", "broken"],
@@ -240,7 +107,8 @@ class Best:
 
     def or_better(self, state: Any, row: jax.Array, runs: jax.Array) -> Best:
         """This, or an epoch that ``runs`` and is better, as long as nothing broke."""
-        broken = self.broken | ~jnp.all(jnp.isfinite(row)) | (row[0] < 1.0)
+        breaks = ~jnp.all(jnp.isfinite(row)) | (row[0] < 1.0)
+        broken = self.broken | (runs & breaks)
         fitness = self.sign * row[self.objective]
         better = runs & ~broken & (fitness > self.fitness)
         return dataclasses.replace(
@@ -251,8 +119,186 @@ class Best:
         )
 
 
-_Carry = tuple[Any, Best | None, Patience | None, jax.Array]
-"""From epoch to epoch: the state, the best epoch, early stopping, the curves."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Member:
+    """One member between two stops: all that its training needs to go on.
+
+    Attributes:
+        state: The task's state after the epochs trained so far.
+        best: The best epoch so far; None where the last one counts.
+        patience: How long it has waited to improve; None without early stopping.
+        curves: f32[T, 1 + number of metrics]: for each epoch whether the state was
+            free of NaN (1 or 0), then the metrics in their given order; NaN in epochs
+            that were not run.
+    """
+
+    state: Any
+    best: Best | None
+    patience: Patience | None
+    curves: jax.Array
+
+    @property
+    def result(self) -> Any:
+        """The task's state that counts: the last one, or that of the best epoch."""
+        return self.state if self.best is None else self.best.state
+
+
+def start_member(
+    task: Task,
+    hp: Hyperparameters,
+    trial: jax.Array,
+    replica: jax.Array,
+    data: Any,
+    seed_key: jax.Array,
+    *,
+    metrics: Sequence[str],
+    points: int,
+    keep_best: bool,
+) -> Member:
+    """A member before its first epoch.
+
+    Args:
+        task: What is trained.
+        hp: The member's hyperparameters; values may be traced.
+        trial: i32[] trial number, on which the member's randomness hangs.
+        replica: i32[] seed or fold of the trial.
+        data: What ``task.data()`` returned.
+        seed_key: The study's key; the same for all members.
+        metrics: Names of all that ``step`` and ``evaluate`` record, in the order of
+            the curves' columns.
+        points: T, the length of the curves.
+        keep_best: Whether the value and the state are those of the best epoch.
+    """
+    key = _purpose_key(seed_key, trial, replica, _INIT)
+    state = Steps(task).init(hp, data, key)
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)  # not weak
+    sign = 1.0 if task.direction == "maximize" else -1.0
+    objective = 1 + list(metrics).index(task.metric)
+    return Member(
+        state=state,
+        best=Best.none(state, objective, sign) if keep_best else None,
+        patience=Patience.of(hp),
+        curves=jnp.full((points, 1 + len(metrics)), jnp.nan, jnp.float32),
+    )
+
+
+def train_member(
+    task: Task,
+    hp: Hyperparameters,
+    trial: jax.Array,
+    replica: jax.Array,
+    member: Member,
+    stop: jax.Array,
+    data: Any,
+    order: Any,
+    seed_key: jax.Array,
+    span: jax.Array,
+    *,
+    metrics: Sequence[str],
+    any_lane: Callable[[jax.Array], jax.Array],
+) -> Member:
+    """Trains one member for a slice of its epochs.
+
+    Args:
+        task: What is trained.
+        hp: The member's hyperparameters; values may be traced.
+        trial: i32[] trial number, on which the member's randomness hangs.
+        replica: i32[] seed or fold of the trial.
+        member: Where it stands.
+        stop: i32[] epochs after which it rests, cumulative; so does a member that has
+            diverged, and one that its `patience` has stopped.
+        data: What ``task.data()`` returned.
+        order: What ``task.batches()`` returned in each epoch, stacked: leading axis T;
+            None draws it here.
+        seed_key: The study's key; the same for all members.
+        span: i32[2] the first epoch of the slice and the one after its last; the same
+            for all members.
+        metrics: See `start_member`.
+        any_lane: bool[] -> bool[], whether it is true of any member of the block.
+    """
+    steps = Steps(task)
+    step_key, evaluate_key = (
+        _purpose_key(seed_key, trial, replica, purpose)
+        for purpose in (_STEP, _EVALUATE)
+    )
+    sign = 1.0 if task.direction == "maximize" else -1.0
+    objective = 1 + list(metrics).index(task.metric)
+
+    def epoch(index: jax.Array, state: Any) -> tuple[Any, jax.Array]:
+        """The state after an epoch, and its row of the curves."""
+        if order is None:
+            epoch_order_key = jax.random.fold_in(order_key(seed_key), index)
+            batches = steps.batches(hp, data, epoch_order_key)
+        else:
+            batches = jax.tree.map(lambda epochs: epochs[index], order)
+        count = jax.tree.leaves(batches)[0].shape[0]
+        epoch_key = jax.random.fold_in(step_key, index)
+
+        def step(state: Any, inputs: tuple[Any, jax.Array]) -> tuple[Any, Any]:
+            batch, number = inputs
+            step_key = jax.random.fold_in(epoch_key, number)
+            return steps.step(hp, state, data, batch, step_key)
+
+        state, recorded = jax.lax.scan(step, state, (batches, jnp.arange(count)))
+        score_key = jax.random.fold_in(evaluate_key, index)
+        scores = steps.evaluate(hp, state, data, score_key)
+        found = {name: jnp.mean(values) for name, values in recorded.items()} | scores
+        row = [task.is_sound(state), *(found[name] for name in metrics)]
+        return state, jnp.stack([jnp.asarray(x, jnp.float32) for x in row])
+
+    def body(index: jax.Array, old: Member) -> Member:
+        state, row = epoch(index, old.state)
+        runs, best, patience = index < stop, old.best, old.patience
+        if patience is not None:
+            runs &= ~patience.is_over
+            patience = _where(runs, patience.after(sign * row[objective]), patience)
+        if best is not None:
+            best = best.or_better(state, row, runs)
+        row = jnp.where(runs, row, jnp.nan)
+        curves = jax.lax.dynamic_update_index_in_dim(old.curves, row, index, 0)
+        return Member(
+            state=_where(runs, state, old.state),
+            best=best,
+            patience=patience,
+            curves=curves,
+        )
+
+    if member.patience is None:
+        return jax.lax.fori_loop(span[0], span[1], body, member)
+    member = dataclasses.replace(member, patience=member.patience.under(hp))
+    return _until_all_rest(body, member, stop, span, any_lane)
+
+
+def _purpose_key(
+    seed_key: jax.Array, trial: jax.Array, replica: jax.Array, purpose: int
+) -> jax.Array:
+    key = jax.random.fold_in(seed_key, trial)
+    return jax.random.fold_in(key, _PURPOSES * replica + purpose)
+
+
+def _until_all_rest(
+    body: Callable[[jax.Array, Member], Member],
+    member: Member,
+    stop: jax.Array,
+    span: jax.Array,
+    any_lane: Callable[[jax.Array], jax.Array],
+) -> Member:
+    """`fori_loop` over ``span``, or to the epoch after which all members rest."""
+
+    def goes_on(loop: tuple[jax.Array, jax.Array, Member]) -> jax.Array:
+        index, awake, _ = loop
+        return (index < span[1]) & awake
+
+    def advance(loop: tuple[jax.Array, jax.Array, Member]) -> Any:
+        index, _, member = loop
+        member = body(index, member)
+        assert member.patience is not None
+        goes_on = ~member.patience.is_over & (index + 1 < stop)
+        return index + 1, any_lane(goes_on), member
+
+    start = span[0], jnp.asarray(True), member
+    return jax.lax.while_loop(goes_on, advance, start)[2]
 
 
 def _where(condition: jax.Array, yes: Any, no: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from evotune._contracts import EMPTY, Outcome, Proposal, Status
+from evotune._contracts import EMPTY, Outcome, Status
+from evotune.engine._member import Member
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,28 +49,55 @@ class OutcomeReader:
     sign: float
     keep_best: bool
 
-    def read(
-        self,
-        proposal: Proposal,
-        rows: np.ndarray,
-        table: np.ndarray,
-        *,
-        epochs: np.ndarray,
-    ) -> Finished:
-        """The outcome of a block.
+    def progress(
+        self, block: Member, members: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How far a block has come, and which of its members go no further.
 
         Args:
-            proposal: Where its members come from, as numpy arrays.
-            rows: i64[N] the members' rows in it.
-            table: f32[N, T, 1 + metrics] as `Trained.curves`.
+            block: What came out of a program.
+            members: N, its first lanes that are members; the others are idle.
+            stop: The epochs that they would have trained by now.
+
+        Returns:
+            f32[N, T, 1 + metrics] their curves, i64[N] epochs that each has trained,
+            and bool[N] whether it rests for good: its `patience` is over, or it has
+            diverged.
+        """
+        table = host_array(block.curves)[:members]
+        trained = np.sum(~np.isnan(table[:, :, 0]), axis=1)
+        runs = np.arange(self.points) < trained[:, None]
+        rests = np.any(runs & ~_sound(table), axis=1) | (trained < stop)
+        if block.patience is not None:
+            waited = host_array(block.patience.waited)[:members]
+            rests |= (
+                waited >= np.maximum(host_array(block.patience.epochs), 1)[:members]
+            )
+        return table, trained, rests
+
+    def read(
+        self,
+        *,
+        trial: np.ndarray,
+        replica: np.ndarray,
+        x: np.ndarray,
+        table: np.ndarray,
+        epochs: np.ndarray,
+    ) -> Finished:
+        """The outcome of N members.
+
+        Args:
+            trial: i32[N] trial numbers.
+            replica: i32[N] seeds or folds.
+            x: f32[N, D] where they are in the unit cube.
+            table: f32[N, T, 1 + metrics] as `Member.curves`.
             epochs: i64[N] epochs that each member was to train; one that its `patience`
                 stopped has NaN in the rows that it did not run.
         """
-        count = len(rows)
+        count = len(trial)
         epochs = np.minimum(epochs, np.sum(~np.isnan(table[:, :, 0]), axis=1))
         runs = np.arange(self.points) < epochs[:, None]
-        sound = np.all(np.isfinite(table), axis=2) & (table[:, :, 0] == 1.0)
-        trained_until = np.cumprod(sound & runs, axis=1, dtype=bool)
+        trained_until = np.cumprod(_sound(table) & runs, axis=1, dtype=bool)
         length = np.sum(trained_until, axis=1)
         diverged = length < epochs
         curves = {
@@ -88,9 +116,9 @@ class OutcomeReader:
         status = np.where(diverged, Status.DIVERGED, Status.COMPLETE)
         fitness = np.where(diverged, -np.inf, self.sign * value)
         outcome = Outcome(
-            trial=padded(proposal.trial[rows], EMPTY, np.int32),
-            replica=padded(proposal.replica[rows], 0, np.int32),
-            x=padded(proposal.x[rows], 0.0, np.float32),
+            trial=padded(trial, EMPTY, np.int32),
+            replica=padded(replica, 0, np.int32),
+            x=padded(x, 0.0, np.float32),
             fitness=padded(fitness[:, None], -np.inf, np.float32),
             constraints=padded(np.zeros((count, 0)), 0.0, np.float32),
             variance=padded(np.zeros((count, 1)), 0.0, np.float32),
@@ -113,13 +141,25 @@ class OutcomeReader:
         return self.sign * np.max(worst, axis=1)
 
 
+def _sound(table: np.ndarray) -> np.ndarray:
+    """bool[N, T]: whether an epoch left only finite numbers behind."""
+    return np.all(np.isfinite(table), axis=2) & (table[:, :, 0] == 1.0)
+
+
 def host_array(array: jax.Array) -> np.ndarray:
     """A small sharded array as one numpy array."""
     return np.concatenate([np.asarray(shard.data) for shard in _shards(array)])
 
 
-def host_row(array: jax.Array, lane: int) -> np.ndarray:
-    """One lane, read from the device that holds it, without compiling a slice."""
+def host_row(array: jax.Array | np.ndarray, lane: int) -> np.ndarray:
+    """One lane, read from the device that holds it, without compiling a slice.
+
+    Args:
+        array: [lanes, ...] on the devices, or on the host.
+        lane: Which.
+    """
+    if isinstance(array, np.ndarray):
+        return np.array(array[lane])
     for shard in _shards(array):
         rows = shard.data.shape[0]
         if lane < rows:

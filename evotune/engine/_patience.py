@@ -46,6 +46,12 @@ class Patience:
             least=jnp.asarray(hp.get("min_delta", 0.0), jnp.float32),
         )
 
+    def under(self, hp: Mapping[str, Any]) -> Patience:
+        """The same wait, under the limits in ``hp``."""
+        rule = Patience.of(hp)
+        assert rule is not None
+        return dataclasses.replace(rule, best=self.best, waited=self.waited)
+
     def after(self, fitness: jax.Array) -> Patience:
         """After an epoch whose objective is f32[] ``fitness``, larger is better."""
         better = fitness > self.best + self.least

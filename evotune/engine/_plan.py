@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evotune._contracts import Binding
@@ -25,6 +25,8 @@ class ProgramSpec:
         share: Expected fraction of the trainings.
         seconds: Expected seconds of one training in a full call.
         waste: Expected fraction of its arithmetic that is padding.
+        epoch_work: Expected multiply-adds of one member's epoch, padding included; 0
+            where the task's arithmetic is not known.
     """
 
     name: str
@@ -35,6 +37,11 @@ class ProgramSpec:
     share: float
     seconds: float
     waste: float
+    epoch_work: float
+
+    def name_of(self, part: str) -> str:
+        """The name of another part of the program, such as "start"."""
+        return self.name.replace("train", part, 1)
 
     def fits(self, config: Mapping[str, Any]) -> bool:
         """Whether a member of these plain values can train in the program."""
@@ -102,12 +109,18 @@ class Plan:
             )
             for spec in self.programs
         ]
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        for row in (header, *rows):
-            first, *rest = zip(row, widths, strict=True)
-            cells = [first[0].ljust(first[1]), *(text.rjust(w) for text, w in rest)]
-            lines.append("  " + "  ".join(cells))
-        return "\n".join(lines)
+        return "\n".join([*lines, *table(header, rows)])
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: the first column on the left, the others on the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = []
+    for row in (header, *rows):
+        first, *rest = zip(row, widths, strict=True)
+        cells = [first[0].ljust(first[1]), *(text.rjust(w) for text, w in rest)]
+        lines.append("  " + "  ".join(cells))
+    return lines
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -22,12 +22,14 @@ from evotune.engine._plan import Plan, ProgramSpec, identifier
 from evotune.space import Space
 from evotune.tasks import Task
 
-MAX_PROGRAMS = 6
+MAX_PROGRAMS = 32
 """Padded sizes are not cut further than into this many programs, unless asked to."""
 
 _SAMPLES = 512
 _QUANTILES = (0.25, 0.4, 0.5, 0.6, 0.75)
 _ASSUMED_TRAININGS = 1000
+_ENOUGH = 8
+"""Samples of a box whose arithmetic is looked at: padded, all are nearly alike."""
 
 
 def make_plan(
@@ -44,9 +46,12 @@ def make_plan(
 ) -> Plan:
     """Picks the programs: the padded sizes with the least expected seconds in all.
 
-    Sizes are cut at quantiles of what the space samples. Expected seconds are those of
-    compiling, of padded arithmetic, and of lanes left idle in a generation's last
-    block. Deterministic: the same arguments give the same plan.
+    Each combination of static values begins with one program that holds the largest
+    sizes. Then the program is cut in two, at a quantile of one of the sizes that it
+    holds, by which the most seconds are expected to be saved; and so on, for as long as
+    any are. Expected seconds are those of compiling, of padded arithmetic, and of lanes
+    left idle in a generation's last block. Deterministic: the same arguments give the
+    same plan.
 
     Args:
         task: What is trained; its ``multiply_adds`` gives the arithmetic.
@@ -64,23 +69,33 @@ def make_plan(
     planner = _Planner(
         task, space, inputs, rows=rows, trainings=total, devices=devices, costs=costs
     )
-    combinations = list(_static_combinations(space, inputs))
-    sizes = [entry for entry in inputs if entry.is_size]
-    allowed = max(1, (max_programs or MAX_PROGRAMS) // max(1, len(combinations)))
-    options = planner.cuts(sizes, allowed)
-    best = min(
-        (planner.programs(combinations, cuts) for cuts in options),
-        key=planner.seconds,
-    )
+    boxes = [planner.whole(static) for static in _static_combinations(space, inputs)]
+    boxes = planner.cut(boxes, max_programs or MAX_PROGRAMS)
+    programs = sorted((box.spec for box in boxes), key=lambda spec: spec.epoch_work)
     return Plan(
         bindings={entry.name: entry.binding for entry in inputs},
-        programs=tuple(best),
+        programs=tuple(programs),
         devices=devices,
         device_kind=device_kind,
         rows=rows,
         trainings=total,
-        compile_seconds=sum(planner.compile_seconds(spec) for spec in best),
+        compile_seconds=sum(planner.compile_seconds(spec) for spec in programs),
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Box:
+    """Members of equal static values and of sizes up to those of ``spec``.
+
+    Attributes:
+        spec: The program that would train them.
+        members: Which of the samples they are.
+        seconds: Expected, of compiling and of training all of them.
+    """
+
+    spec: ProgramSpec
+    members: Sequence[int]
+    seconds: float
 
 
 class _Planner:
@@ -96,7 +111,9 @@ class _Planner:
         costs: Costs,
     ):
         self._task = task
+        self._space = space
         self._inputs = inputs
+        self._sizes = [entry for entry in inputs if entry.is_size]
         self._trainings = trainings
         self._rows = rows
         self._devices = devices
@@ -107,60 +124,54 @@ class _Planner:
             {**space.constants, **plain_config(self._columns, row)}
             for row in range(_SAMPLES)
         ]
-        self._space = space
+        self._useful = [self._work(config) for config in self._configs]
 
-    def cuts(
-        self, sizes: Sequence[Input], allowed: int
-    ) -> Iterator[dict[str, tuple[int, ...]]]:
-        """Ways to cut the padded sizes into boxes; the first leaves each one whole."""
-        known = self._work(self._configs[0]) is not None
-        options = [self._cuts_of(entry, allowed if known else 1) for entry in sizes]
-        names = [entry.name for entry in sizes]
-        for option in _at_most(options, allowed):
-            yield dict(zip(names, option, strict=True))
+    def whole(self, static: Mapping[str, Any]) -> _Box:
+        """All members of these static values in one program."""
+        capacity = {
+            entry.name: largest_size(self._space, entry) for entry in self._sizes
+        }
+        shell = _shell(static, capacity)
+        members = [i for i, config in enumerate(self._configs) if shell.fits(config)]
+        return self._box(static, capacity, members)
 
-    def _cuts_of(self, entry: Input, most: int) -> list[tuple[int, ...]]:
-        largest = largest_size(self._space, entry)
-        column = np.asarray(self._columns[entry.name])
-        quantiles = np.quantile(column, _QUANTILES, method="higher")
-        inner = sorted({int(size) for size in quantiles if size < largest})
-        cuts: list[tuple[int, ...]] = []
-        for count in range(min(most, 4)):
-            cuts += [(*cut, largest) for cut in itertools.combinations(inner, count)]
-        return cuts
+    def cut(self, boxes: Sequence[_Box], most: int) -> list[_Box]:
+        """The boxes, cut in two as long as that pays and they are not ``most``."""
+        cuts = [(box, self._best_cut(box)) for box in boxes]
+        while len(cuts) < most:
+            saved = [_saved(box, halves) for box, halves in cuts]
+            best = int(np.argmax(saved))
+            if saved[best] <= 0.0:
+                break
+            halves = cuts.pop(best)[1]
+            cuts += [(half, self._best_cut(half)) for half in halves]
+        return [box for box, _ in cuts]
 
-    def programs(
-        self,
-        combinations: Sequence[Mapping[str, Any]],
-        cuts: Mapping[str, tuple[int, ...]],
-    ) -> list[ProgramSpec]:
-        """One program for each static combination and each box of sizes."""
-        boxes = [
-            dict(zip(cuts, sizes, strict=True))
-            for sizes in itertools.product(*cuts.values())
+    def _best_cut(self, box: _Box) -> tuple[_Box, ...]:
+        """The two halves with the least seconds; () where there are none."""
+        if not box.members or self._useful[box.members[0]] is None:
+            return ()
+        halves = [
+            self._halves(box, entry.name, size)
+            for entry in self._sizes
+            for size in self._cut_points(box, entry.name)
         ]
-        specs = [
-            (static, box)
-            for box in sorted(
-                boxes, key=lambda box: self._work({**self._configs[0], **box}) or 0
-            )
-            for static in combinations
-        ]
-        members: list[list[Mapping[str, Any]]] = [[] for _ in specs]
-        shells = [_shell(static, box) for static, box in specs]
-        for config in self._configs:
-            index = next(i for i, shell in enumerate(shells) if shell.fits(config))
-            members[index].append(config)
-        return [
-            self._spec(static, box, inside)
-            for (static, box), inside in zip(specs, members, strict=True)
-        ]
+        return min(halves, key=_seconds, default=())
 
-    def seconds(self, programs: Sequence[ProgramSpec]) -> float:
-        """Expected seconds of compiling and training, idle lanes included."""
-        return sum(
-            self.compile_seconds(spec) + self._run_seconds(spec.share, spec)
-            for spec in programs
+    def _cut_points(self, box: _Box, name: str) -> list[int]:
+        """Sizes at quantiles of those in the box, without its largest."""
+        sizes = [self._configs[i][name] for i in box.members]
+        quantiles = np.quantile(sizes, _QUANTILES, method="higher")
+        largest = box.spec.capacity[name]
+        return sorted({int(size) for size in quantiles if size < largest})
+
+    def _halves(self, box: _Box, name: str, size: int) -> tuple[_Box, ...]:
+        static, capacity = box.spec.static, box.spec.capacity
+        small = [i for i in box.members if self._configs[i][name] <= size]
+        large = [i for i in box.members if self._configs[i][name] > size]
+        return (
+            self._box(static, {**capacity, name: size}, small),
+            self._box(static, capacity, large),
         )
 
     def compile_seconds(self, spec: ProgramSpec) -> float:
@@ -169,43 +180,58 @@ class _Planner:
             return self._costs.compile_seconds
         return self._costs.fast_compile_seconds
 
-    def _run_seconds(self, share: float, spec: ProgramSpec) -> float:
+    def _run_seconds(self, spec: ProgramSpec) -> float:
         """Expected seconds of its trainings, and of lanes idle in last blocks."""
         generations = max(1.0, self._trainings / self._rows)
-        idle = 0.5 * generations * spec.lanes if share else 0.0
-        return (share * self._trainings + idle) * spec.seconds
+        idle = 0.5 * generations * spec.lanes if spec.share else 0.0
+        return (spec.share * self._trainings + idle) * spec.seconds
+
+    def _box(
+        self, static: Mapping[str, Any], capacity: Mapping[str, int], members: list[int]
+    ) -> _Box:
+        spec = self._spec(static, capacity, members)
+        seconds = self.compile_seconds(spec) + self._run_seconds(spec)
+        return _Box(spec=spec, members=members, seconds=seconds)
 
     def _spec(
         self,
         static: Mapping[str, Any],
-        box: Mapping[str, int],
-        members: Sequence[Mapping[str, Any]],
+        capacity: Mapping[str, int],
+        members: Sequence[int],
     ) -> ProgramSpec:
         share = len(members) / _SAMPLES
-        sample = members or [{**self._configs[0], **static, **box}]
-        padded = [self._work({**config, **box}) or 0.0 for config in sample]
-        useful = [self._work(config) or 0.0 for config in sample]
-        steps = [self._task.steps(config) * self._epochs(config) for config in sample]
-        work, step_count = float(np.mean(padded)), max(1.0, float(np.mean(steps)))
-        if self._work(sample[0]) is None:
-            epochs = float(np.mean([self._epochs(config) for config in sample]))
-            counted = count_epoch(self._task, self._space, self._inputs, static)
-            work, step_count = counted[0] * epochs, max(1.0, counted[1] * epochs)
+        sample = [self._configs[i] for i in members] or [
+            {**self._configs[0], **static, **capacity}
+        ]
+        epochs = float(np.mean([self._epochs(config) for config in sample]))
+        steps = float(np.mean([self._task.steps(config) for config in sample]))
+        padded = [{**config, **capacity} for config in sample[:_ENOUGH]]
+        known = [self._task.multiply_adds(config) for config in padded]
+        if known[0] is None:
+            work, count = count_epoch(self._task, self._space, self._inputs, static)
+            steps = float(count)
+        else:
+            work = float(np.mean([epoch or 0.0 for epoch in known]))
+        steps, padded_work = max(1.0, steps), work * epochs
+        useful = [self._useful[i] or 0.0 for i in members]
         lanes = self._costs.lanes(
-            work / step_count, members=share * self._rows, devices=self._devices
+            work / steps, members=share * self._rows, devices=self._devices
         )
+        waste = 0.0
+        if padded_work and any(useful):
+            waste = max(0.0, 1.0 - float(np.mean(useful)) / padded_work)
         spec = _shell(
             static,
-            box,
+            capacity,
             lanes=lanes,
             share=share,
             seconds=self._costs.training_seconds(
-                work, steps=step_count, lanes=lanes, devices=self._devices
+                padded_work, steps=steps * epochs, lanes=lanes, devices=self._devices
             ),
-            waste=1.0 - sum(useful) / sum(padded) if any(padded) else 0.0,
+            waste=waste,
+            epoch_work=work,
         )
-        fast = self._costs.compiles_fast(self._run_seconds(share, spec))
-        if fast and work:
+        if work and self._costs.compiles_fast(self._run_seconds(spec)):
             slower = spec.seconds * self._costs.fast_slowdown
             return dataclasses.replace(spec, optimize=False, seconds=slower)
         return spec
@@ -219,20 +245,13 @@ class _Planner:
         return int(config.get("epochs", self._task.epochs))
 
 
-def _at_most(
-    options: Sequence[Sequence[tuple[int, ...]]], most: int
-) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """The product of ``options``, without those that make more than ``most`` boxes.
+def _seconds(boxes: Sequence[_Box]) -> float:
+    return sum(box.seconds for box in boxes)
 
-    Cut short early: with many sizes the whole product has millions of entries.
-    """
-    if not options:
-        yield ()
-        return
-    for cut in options[0]:
-        if len(cut) <= most:
-            for rest in _at_most(options[1:], most // len(cut)):
-                yield (cut, *rest)
+
+def _saved(box: _Box, halves: Sequence[_Box]) -> float:
+    """Seconds that are saved by its halves; less than none where there are none."""
+    return box.seconds - _seconds(halves) if halves else -1.0
 
 
 def _static_combinations(
@@ -258,6 +277,7 @@ def _shell(
     share: float = 0.0,
     seconds: float = 0.0,
     waste: float = 0.0,
+    epoch_work: float = 0.0,
 ) -> ProgramSpec:
     parts = [f"{key}_{value}" for key, value in {**static, **box}.items()]
     return ProgramSpec(
@@ -269,4 +289,5 @@ def _shell(
         share=share,
         seconds=seconds,
         waste=waste,
+        epoch_work=epoch_work,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -23,7 +22,7 @@ class Preparation:
 
     Attributes:
         data: The task's data, on every device; None before `start`.
-        seconds: Spent waiting for programs, from `start` on.
+        seconds: From `start` to the end of the last compilation so far.
     """
 
     def __init__(
@@ -47,88 +46,88 @@ class Preparation:
         self._seed = seed
         self._on_event = on_event
         self._compiled: list[concurrent.futures.Future[None]] = []
+        self._others: list[concurrent.futures.Future[None]] = []
+        self._gathers = False
         self._orders: list[concurrent.futures.Future[Any]] = []
         self._drawn: dict[Hashable, concurrent.futures.Future[Any]] = {}
-        self._waited: set[int] = set()
-        self._ready: dict[int, float] = {}
-        self._began = 0.0
-        self._pool = concurrent.futures.ThreadPoolExecutor(cores())
-        self._seed_there: Any = None
+        self._started = False
         self.data: Any = None
         self.seconds = 0.0
 
     def start(self) -> None:
-        """Compiles the first program in a thread, and returns when it is traced.
+        """Compiles in threads, and returns when the first program is traced.
 
-        XLA leaves Python's lock while it compiles; tracing holds it. So the others
-        wait for `start_others`: the algorithm proposes sooner who is to be trained.
+        XLA leaves Python's lock while it compiles; tracing holds it, so the first
+        program is traced before others ask for it, and XLA then has work at once.
         """
-        if self._compiled:
+        if self._started:
             return
-        self._began = time.perf_counter()
-        self.data, self._seed_there = jax.device_put(
+        self._started, began = True, time.perf_counter()
+        self.data, seed = jax.device_put(
             (self._task.data(), self._seed), sharded(self._mesh, REPLICATED)
         )
-        program = self._programs[0]
-        known = program.is_compiled
-        self._prepare(program, None if known else program.lower(self.data))
+        pool = concurrent.futures.ThreadPoolExecutor(cores())
+        compiled: list[concurrent.futures.Future[None]] = []
+        for program in self._programs:
+            # The order's trace is kept, and compiling asks for it in another thread.
+            program.order(self.data)
+            train = program.train
+            traced_here = not compiled and not train.is_compiled
+            lowered = train.lower(self.data) if traced_here else None
+            compiled.append(pool.submit(train.compile, self.data, lowered))
+            self._others.append(pool.submit(program.start.compile, self.data))
+            self._orders.append(self._drawing(program, seed, pool))
+        pool.shutdown(wait=False)
+        self._compiled = compiled
+        for future in compiled:
+            future.add_done_callback(lambda _: self._note(began))
 
-    def start_others(self) -> None:
-        """Compiles the other programs in threads, and returns at once."""
-        self.start()
-        for program in self._programs[len(self._compiled) :]:
-            self._prepare(program, None)
-        self._pool.shutdown(wait=False)
+    def finish(self, *, gather: bool) -> None:
+        """Waits for what is left, and raises what went wrong.
 
-    def wait(self, index: int) -> None:
-        """Returns when the program ``index`` can be called; raises what went wrong.
-
-        What the first call counts for `seconds` begins with tracing: nothing could
-        train before. Later ones count from here, as others train meanwhile.
+        Args:
+            gather: Whether members are to continue others, which takes one more small
+                program for each program.
         """
-        if index in self._waited:
-            return
-        began = time.perf_counter() if self._waited else self._began
-        self._waited.add(index)
-        self.order(index)
-        self.seconds += max(0.0, self._ready.get(index, time.perf_counter()) - began)
+        self.start()
+        if gather and not self._gathers:
+            self._gathers = True
+            with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
+                self._others += [
+                    pool.submit(program.gather.compile, self.data)
+                    for program in self._programs
+                ]
+        for future in (*self._compiled, *self._others, *self._orders):
+            future.result()
 
-    def finish(self) -> None:
-        """Waits for all programs, those that nobody has called included."""
-        self.start_others()
-        for index in range(len(self._programs)):
-            self.wait(index)
+    def compile_again(self, index: int) -> None:
+        """Compiles a program that has taken the place of another."""
+        program = self._programs[index]
+        program.train.compile(self.data)
+        program.start.compile(self.data)
+        if self._gathers:
+            program.gather.compile(self.data)
 
     def order(self, index: int) -> Any:
         """The batches of all epochs for the program ``index``; None: it draws its own.
 
-        Waits until that program is compiled, too.
+        Call `finish` before.
         """
-        order = self._orders[index].result()
-        self._compiled[index].result()
-        return order
-
-    def _prepare(self, program: Program, lowered: jax.stages.Lowered | None) -> None:
-        # The order's trace is kept, and compiling asks for it in another thread.
-        traced = program.order(self.data)
-        compiled = self._pool.submit(program.compile, self.data, lowered)
-        index = len(self._compiled)
-        self._compiled.append(compiled)
-        self._orders.append(self._drawing(traced))
-        compiled.add_done_callback(functools.partial(self._note, index))
+        return self._orders[index].result()
 
     def _drawing(
-        self, traced: jax.stages.Traced | None
+        self, program: Program, seed: jax.Array, pool: concurrent.futures.Executor
     ) -> concurrent.futures.Future[Any]:
         """The order of a program; those that agree on it share one array."""
+        traced = program.order(self.data)
         identity = order_identity(traced)
         if identity not in self._drawn:
-            self._drawn[identity] = self._pool.submit(
-                draw_order, self._task, traced, self.data, self._seed_there
+            self._drawn[identity] = pool.submit(
+                draw_order, self._task, traced, self.data, seed
             )
         return self._drawn[identity]
 
-    def _note(self, index: int, _: concurrent.futures.Future[None]) -> None:
-        self._ready[index] = time.perf_counter()
+    def _note(self, began: float) -> None:
         done = sum(future.done() for future in self._compiled)
+        self.seconds = time.perf_counter() - began
         self._on_event(f"compiled {done} of {len(self._programs)} programs")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from evotune.engine._compilation import compile_once, compiled_programs
 from evotune.engine._devices import MEMBERS, REPLICATED, sharded
 from evotune.engine._inputs import (
     Input,
@@ -18,8 +17,9 @@ from evotune.engine._inputs import (
     leaf_structs,
     member_values,
 )
-from evotune.engine._member import Steps, Trained, train_member
+from evotune.engine._member import Member, start_member, train_member
 from evotune.engine._order import trace_order
+from evotune.engine._part import Part
 from evotune.engine._plan import ProgramSpec, identifier
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
@@ -29,10 +29,17 @@ _LANES = "lanes"
 
 
 class Program:
-    """``lanes`` members in one call: vmap inside shard_map, whole trainings in a loop.
+    """``lanes`` members in one call: vmap inside shard_map, epochs and steps in loops.
 
-    The data, the seed and the number of epochs are arguments, so nothing but the shapes
-    and the static values is compiled in.
+    The data, the seed and the numbers of epochs are arguments, so nothing but the
+    shapes and the static values is compiled in.
+
+    Attributes:
+        spec: Its static values, capacities and lanes.
+        start: Makes members before their first epoch.
+        train: Trains members for a slice of epochs.
+        gather: Fetches members from a block that was kept; compiled only where members
+            continue others.
     """
 
     def __init__(
@@ -63,63 +70,93 @@ class Program:
         self._inputs = inputs
         self._mesh = mesh
         self._task = task
-        self._compiled: jax.stages.Compiled | None = None
+        self._points = points
+        self._order: list[jax.stages.Traced | None] = []
         inactive = inactive_under(space, spec.static)
         entering = [entry for entry in inputs if entry.name not in inactive]
         static = {**space.constants, **spec.static}
         static = {name: static[name] for name in static if name not in inactive}
-        self._identity = (
+
+        def values(leaves: Mapping[str, jax.Array]) -> Hyperparameters:
+            return member_values(
+                entering, leaves, static=static, capacity=spec.capacity
+            )
+
+        def start(
+            leaves: Any, trial: jax.Array, replica: jax.Array, data: Any, seed: Any
+        ) -> Member:
+            return start_member(
+                task,
+                values(leaves),
+                trial,
+                replica,
+                data,
+                _key(seed),
+                metrics=metrics,
+                points=points,
+                keep_best=keep_best,
+            )
+
+        def train(
+            member: Member,
+            leaves: Any,
+            trial: jax.Array,
+            replica: jax.Array,
+            stop: jax.Array,
+            data: Any,
+            order: Any,
+            seed: Any,
+            span: jax.Array,
+        ) -> Member:
+            return train_member(
+                task,
+                values(leaves),
+                trial,
+                replica,
+                member,
+                stop,
+                data,
+                order,
+                _key(seed),
+                span,
+                metrics=metrics,
+                any_lane=_any_lane,
+            )
+
+        identity = (
             (spec.name, spec.lanes, spec.optimize, tuple(spec.capacity.items())),
             tuple((name, type(value), value) for name, value in static.items()),
             (tuple(entering), tuple(inputs)),
             (mesh, tuple(metrics), points, keep_best),
         )
-
-        def hyperparameters(leaves: Mapping[str, jax.Array]) -> Hyperparameters:
-            return member_values(
-                entering, leaves, static=static, capacity=spec.capacity
-            )
-
-        def start(leaves: Mapping[str, jax.Array], data: Any, seed: jax.Array) -> Any:
-            key = jax.random.wrap_key_data(seed, impl="threefry2x32")
-            return Steps(task).init(hyperparameters(leaves), data, key)
-
-        def one(
-            leaves: Mapping[str, jax.Array],
-            trial: jax.Array,
-            replica: jax.Array,
-            data: Any,
-            order: Any,
-            seed: jax.Array,
-            stop: jax.Array,
-        ) -> Trained:
-            hp = hyperparameters(leaves)
-            key = jax.random.wrap_key_data(seed, impl="threefry2x32")
-            return train_member(
-                task,
-                hp,
-                trial,
-                replica,
-                data,
-                order,
-                key,
-                stop,
-                metrics=metrics,
-                points=points,
-                keep_best=keep_best,
-                any_lane=_any_lane,
-            )
-
-        self._start = start
-        self._hyperparameters = hyperparameters
-        self._points = points
-        self._order: list[jax.stages.Traced | None] = []
-        self._function = jax.shard_map(
-            jax.vmap(one, in_axes=(0, 0, 0, None, None, None, None), axis_name=_LANES),
-            mesh=mesh,
-            in_specs=(*[MEMBERS] * 3, *[REPLICATED] * 4),
-            out_specs=MEMBERS,
-            check_vma=False,
+        options: dict[str, Any] = {
+            "task": task,
+            "identity": identity,
+            "devices": list(mesh.devices.flat),
+        }
+        self._values = values
+        self.start = Part(
+            spec.name_of("start"),
+            self._over_lanes(start, members=3, shared=2),
+            self._start_structs,
+            optimize=False,
+            **options,
+        )
+        self.train = Part(
+            spec.name,
+            self._over_lanes(train, members=5, shared=4),
+            self._train_structs,
+            optimize=spec.optimize,
+            donated=(0,),
+            **options,
+        )
+        self.gather = Part(
+            spec.name_of("gather"),
+            _gather,
+            self._gather_structs,
+            optimize=False,
+            out_shardings=sharded(mesh, MEMBERS),
+            **options,
         )
 
     def order(self, data: Any) -> jax.stages.Traced | None:
@@ -129,7 +166,7 @@ class Program:
             self._order.append(
                 trace_order(
                     self._task,
-                    self._hyperparameters,
+                    self._values,
                     self._inputs,
                     data,
                     name=identifier(*parts),
@@ -139,86 +176,96 @@ class Program:
             )
         return self._order[0]
 
-    def compile(self, data: Any, lowered: jax.stages.Lowered | None = None) -> None:
-        """Compiles ahead of time; ``data`` gives shapes only.
-
-        A program is compiled once for its task: later studies of the same shape, with
-        other seeds and other bounds, find it there.
-        """
-        self._compiled = compile_once(
-            self._task,
-            self._identity,
-            lambda: self.lower(data) if lowered is None else lowered,
-            devices=list(self._mesh.devices.flat),
-            optimize=self.spec.optimize,
+    def member(self, data: Any) -> Member:
+        """Shapes and dtypes of one member, by tracing; compiles nothing."""
+        block = self.start.trace(data).out_info
+        member: Member = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), block
         )
+        return member
 
-    @property
-    def is_compiled(self) -> bool:
-        """Whether this study or an earlier one of the task has compiled it."""
-        return self._identity in compiled_programs(self._task)
+    def put(self, rows: Any) -> Any:
+        """Arrays with an axis of members, spread over the devices."""
+        return jax.device_put(rows, sharded(self._mesh, MEMBERS))
 
-    def lower(self, data: Any) -> jax.stages.Lowered:
-        """The program before compilation, for its text and its cost analysis."""
+    def share(self, values: Any) -> Any:
+        """Arrays that all members share, a copy on every device."""
+        return jax.device_put(values, sharded(self._mesh, REPLICATED))
 
-        def named(*arguments: Any) -> Trained:
-            return self._function(*arguments)
-
-        named.__name__ = named.__qualname__ = self.spec.name
-        return jax.jit(named).lower(*self._structs(data))
-
-    def state(self, data: Any) -> Any:
-        """Shapes and dtypes of one member's state, by tracing; compiles nothing."""
-        seed = jax.ShapeDtypeStruct((2,), np.uint32)
-        return jax.eval_shape(self._start, leaf_structs(self._inputs), data, seed)
-
-    def _structs(self, data: Any) -> tuple[Any, ...]:
-        members, replicated = (sharded(self._mesh, s) for s in (MEMBERS, REPLICATED))
-        order = self.order(data)
-        lanes = (self.spec.lanes,)
-
-        def struct(shape: tuple[int, ...], dtype: Any, sharding: Any) -> Any:
-            return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
-
-        leaves = {
-            name: struct(lanes, leaf.dtype, members)
-            for name, leaf in leaf_structs(self._inputs).items()
-        }
-        number = struct(lanes, np.int32, members)
-        data, batches = jax.tree.map(
-            lambda x: struct(x.shape, x.dtype, replicated),
-            (data, None if order is None else order.out_info),
-        )
-        seed = struct((2,), np.uint32, replicated)
-        stop = struct((), np.int32, replicated)
-        return leaves, number, number, data, batches, seed, stop
-
-    def __call__(
-        self,
-        leaves: Mapping[str, np.ndarray],
-        trial: np.ndarray,
-        replica: np.ndarray,
-        data: Any,
-        order: Any,
-        seed: Any,
-        stop: Any,
-    ) -> Trained:
-        """Starts training a block; returns at once, with arrays that are on their way.
+    def _over_lanes(
+        self, function: Callable[..., Member], *, members: int, shared: int
+    ) -> Callable[..., Member]:
+        """``function`` of one member, for all lanes of all devices.
 
         Args:
-            leaves: [lanes] array of each searched hyperparameter that is not static.
-            trial: i32[lanes] trial numbers.
-            replica: i32[lanes] seeds or folds.
-            data: The data, already on every device.
-            order: What `order` draws for ``data`` and ``seed``; None where it is None.
-            seed: u32[2] seed of the study.
-            stop: i32[] epochs to run.
+            function: Its first arguments have an axis of members, the last ones none.
+            members: How many of the first.
+            shared: How many of the last.
         """
-        assert self._compiled is not None
-        members = sharded(self._mesh, MEMBERS)
-        rows = jax.device_put((dict(leaves), trial, replica), members)
-        shared = jax.device_put((seed, stop), sharded(self._mesh, REPLICATED))
-        return self._compiled(*rows, data, order, *shared)
+        axes = (0,) * members + (None,) * shared
+        return jax.shard_map(
+            jax.vmap(function, in_axes=axes, axis_name=_LANES),
+            mesh=self._mesh,
+            in_specs=(*[MEMBERS] * members, *[REPLICATED] * shared),
+            out_specs=MEMBERS,
+            check_vma=False,
+        )
+
+    def _start_structs(self, data: Any) -> tuple[Any, ...]:
+        """Leaves, trial and replica of a block, the data, the seed."""
+        leaves = self._lanes(leaf_structs(self._inputs))
+        number = self._lanes(jax.ShapeDtypeStruct((), np.int32))
+        seed = jax.ShapeDtypeStruct((2,), np.uint32)
+        return leaves, number, number, *self._placed((data, seed), REPLICATED)
+
+    def _train_structs(self, data: Any) -> tuple[Any, ...]:
+        """A block, its leaves, trial, replica and stop; data, order, seed and span."""
+        block = self._block(data)
+        leaves, number, _, data, seed = self._start_structs(data)
+        order = self.order(data)
+        batches = None if order is None else order.out_info
+        span = jax.ShapeDtypeStruct((2,), np.int32)
+        batches, span = self._placed((batches, span), REPLICATED)
+        rows = (block, leaves, number, number, number)
+        return *rows, data, batches, seed, span
+
+    def _gather_structs(self, data: Any) -> tuple[Any, ...]:
+        """Two blocks, and an index and a mark for each lane."""
+        block = self._block(data)
+        index = self._lanes(jax.ShapeDtypeStruct((), np.int32))
+        chosen = self._lanes(jax.ShapeDtypeStruct((), np.bool_))
+        return block, block, index, chosen
+
+    def _block(self, data: Any) -> Any:
+        return self._placed(self.start.trace(data).out_info, MEMBERS)
+
+    def _lanes(self, one: Any) -> Any:
+        """Shapes of a block, from those of one member."""
+        stacked = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((self.spec.lanes, *x.shape), x.dtype), one
+        )
+        return self._placed(stacked, MEMBERS)
+
+    def _placed(self, structs: Any, spec: jax.sharding.PartitionSpec) -> Any:
+        sharding = sharded(self._mesh, spec)
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), structs
+        )
+
+
+def _gather(into: Member, kept: Member, index: jax.Array, chosen: jax.Array) -> Member:
+    """``into``, with ``kept[index]`` in the lanes that are chosen."""
+
+    def leaf(old: jax.Array, source: jax.Array) -> jax.Array:
+        lanes = chosen.reshape(-1, *[1] * (old.ndim - 1))
+        return jnp.where(lanes, jnp.take(source, index, axis=0), old)
+
+    gathered: Member = jax.tree.map(leaf, into, kept)
+    return gathered
+
+
+def _key(seed: jax.Array) -> jax.Array:
+    return jax.random.wrap_key_data(seed, impl="threefry2x32")
 
 
 def _any_lane(condition: jax.Array) -> jax.Array:

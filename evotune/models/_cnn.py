@@ -17,11 +17,12 @@ from evotune.models._places import attention_products, gate_products
 from evotune.models._slicing import cut_like
 
 _SIZES = ("channels", "kernel_size", "depth", "width", "heads", "head_size")
+_RATES = ("dropout", "drop_path")
 _SWITCHES = ("residual", "se", "self_attention")
 _BINDINGS: Mapping[str, Binding] = {
     **dict.fromkeys((*_SIZES, "activation", "pool"), Binding.MASKED),
     **dict.fromkeys(("stages", "norm"), Binding.STATIC),
-    **dict.fromkeys(("dropout", "init_scale", "se_ratio", *_SWITCHES), Binding.TRACED),
+    **dict.fromkeys((*_RATES, "init_scale", "se_ratio", *_SWITCHES), Binding.TRACED),
 }
 
 
@@ -38,12 +39,16 @@ class CNN:
         depth: Convolutions in each stage.
         width: Units of the hidden layer after the stages.
         activation: One of `evotune.nn.ACTIVATIONS`.
-        norm: "none", "layer" (over the channels of a place) or "batch", after each
-            convolution.
+        norm: "none", "layer" or "rms" (over the channels of a place) or "batch", after
+            each convolution.
         pool: "max" or "average".
         dropout: Rate of the dropout before the output layer, in [0, 1).
         residual: Whether each convolution adds its inputs, but for the first one of a
             stage, which changes the channels.
+        drop_path: Stochastic depth, in [0, 1): the rate at which the last convolution
+            drops what it adds to its inputs, for whole examples; that of convolution l
+            of all L is ``drop_path * l / L``. Those that do not add their inputs drop
+            nothing.
         se: Whether convolutions are followed by squeeze and excitation.
         se_ratio: What the channels are divided by in it.
         self_attention: Whether places attend to each other after the last stage.
@@ -55,6 +60,10 @@ class CNN:
 
     Raises:
         HyperparameterError: If examples do not have ``shape``.
+
+    Reference:
+        Huang et al. (2016), Deep networks with stochastic depth; Hu, Shen, Sun (2018),
+        Squeeze-and-excitation networks.
 
     Example:
         >>> import evotune as et
@@ -72,6 +81,7 @@ class CNN:
     pool: str = "max"
     dropout: float = 0.0
     residual: bool = False
+    drop_path: float = 0.0
     se: bool = False
     se_ratio: int = 4
     self_attention: bool = False
@@ -129,7 +139,7 @@ class CNN:
                 "norm": nn.NORMS,
                 "pool": nn.POOLS,
             },
-            rates=("dropout",),
+            rates=_RATES,
             switches=_SWITCHES,
             factors=("init_scale",),
         )

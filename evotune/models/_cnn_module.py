@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,7 @@ from evotune.models._places import (
     excited,
     gate_layers,
 )
-from evotune.models._residual import with_residual
+from evotune.models._residual import path_rate, with_residual
 
 
 class CNNModule(linen.Module):
@@ -36,11 +38,13 @@ class CNNModule(linen.Module):
         depth: Convolutions in each stage, >= 1.
         width: Units of the hidden layer in the head, >= 1.
         activation: Name of the activation after each convolution and hidden layer.
-        norm: "none", or "layer" or "batch" between each convolution and its activation.
+        norm: One of `nn.NORMS`, between each convolution and its activation.
         pool: "max" or "average".
         dropout: Rate of the dropout before the output layer.
         residual: Whether a convolution adds its inputs to its outputs, but for the
             first one of each stage, which changes the channels.
+        drop_path: Rate at which the last convolution drops what it adds to its inputs;
+            see `nn.drop_path`.
         se: Whether convolutions are followed by squeeze and excitation.
         se_ratio: What channels are divided by in it.
         self_attention: Whether places attend to each other after the last stage.
@@ -60,6 +64,7 @@ class CNNModule(linen.Module):
     pool: str | nn.Choice = "max"
     dropout: float | jax.Array = 0.0
     residual: bool | jax.Array = False
+    drop_path: float | jax.Array = 0.0
     se: bool | jax.Array = False
     se_ratio: int | jax.Array = 4
     self_attention: bool | jax.Array = False
@@ -90,7 +95,8 @@ class CNNModule(linen.Module):
                 name = f"se_{stage}_{layer}"
                 hidden = excited(self.se, hidden, features, self.se_ratio, name)
                 if layer:
-                    hidden = with_residual(hidden, x, self.residual)
+                    drop = self._dropped(stage, layer, train)
+                    hidden = with_residual(hidden, x, self.residual, drop=drop)
                 x = hidden if runs is None else jnp.where(runs, hidden, x)
                 inputs = channels
             x = nn.pool(self.pool, x)
@@ -102,6 +108,15 @@ class CNNModule(linen.Module):
         x = nn.activation(self.activation, x)
         x = nn.Dropout(self.dropout, name="dropout")(x, deterministic=not train)
         return nn.Dense(self.outputs, inputs=self.width, name="output")(x)
+
+    def _dropped(
+        self, stage: int, layer: int, train: bool
+    ) -> Callable[[jax.Array], jax.Array]:
+        """Stochastic depth at the place of a convolution among all that are active."""
+        depth = nn.active(self.depth)
+        rate = path_rate(self.drop_path, stage * depth + layer, self.stages * depth)
+        drop = nn.DropPath(rate, name=f"drop_path_{stage}_{layer}")
+        return functools.partial(drop, deterministic=not train)
 
 
 class CNNNetwork(MaskedNetwork):

@@ -84,9 +84,10 @@ def draw_layers(
             if norm == "none" or not layer.norm:
                 params[f"{path}/bias"] = zeros
                 continue
-            used = nn.norm_scale(layer.kernel[-1], dtype)
-            params |= {f"{layer.norm}/scale": used, f"{layer.norm}/bias": zeros}
+            own = nn.norm_params(norm, layer.kernel[-1], dtype)
+            params |= {f"{layer.norm}/{name}": value for name, value in own.items()}
             if norm == "batch":
+                used = nn.norm_scale(layer.kernel[-1], dtype)
                 statistics |= {f"{layer.norm}/mean": zeros, f"{layer.norm}/var": used}
     variables = {"params": traverse_util.unflatten_dict(params, sep="/")}
     if statistics:

@@ -48,7 +48,7 @@ class MLP:
         depth: Number of hidden layers; None for as many as ``width`` lists, or 2.
         activation: One of `evotune.nn.ACTIVATIONS`.
         dropout: Rate of the dropout after each activation, in [0, 1).
-        norm: "none", "layer" or "batch".
+        norm: One of `evotune.nn.NORMS`.
         residual: Whether a hidden layer adds its inputs to its outputs, from the second
             one on and where they are as many.
         init_scale: Factor on the initial kernels, which have variance 1 / inputs.

@@ -148,10 +148,9 @@ class MLPNetwork(MaskedNetwork):
         statistics = {}
         kinds = nn.norm_kinds(module.norm)
         for name, width in widths.items() if kinds != ("none",) else ():
-            zeros = jnp.zeros((nn.capacity(width),), dtype)
-            scale = nn.norm_scale(width, dtype, module.norm)
-            params[name] = {"scale": scale, "bias": zeros}
+            params[name] = nn.norm_params(module.norm, width, dtype)
             if "batch" in kinds:
+                zeros = jnp.zeros((nn.capacity(width),), dtype)
                 statistics[name] = {"mean": zeros, "var": nn.norm_scale(width, dtype)}
         if statistics:
             return {"params": params, "batch_stats": statistics}

@@ -59,8 +59,8 @@ class ResNet:
             inside; basic blocks do not read it.
         skip: Where a block changes shapes, "projection" by a convolution of window 1,
             or "identity", which skips places and adds channels of zeros.
-        norm: "none", "layer" (over the channels of a place) or "batch", after each
-            convolution.
+        norm: "none", "layer" or "rms" (over the channels of a place) or "batch", after
+            each convolution.
         activation: One of `evotune.nn.ACTIVATIONS`.
         pool: "average" or "max" over all places after the last stage.
         dropout: Rate of the dropout before the output layer, in [0, 1).

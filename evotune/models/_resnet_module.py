@@ -39,7 +39,7 @@ class ResNetModule(linen.Module):
         block: "basic" or "bottleneck".
         expansion: Outputs of a bottleneck block, as a multiple of what is inside.
         skip: "projection" or "identity" where a block changes shapes.
-        norm: "none", "layer" or "batch" after each convolution.
+        norm: One of `nn.NORMS`, after each convolution.
         activation: Name of the activation.
         pool: "average" or "max" over all places.
         dropout: Rate of the dropout before the output layer.

@@ -22,6 +22,7 @@ from evotune.models._sequences import (
     last_step,
     mean_of_steps,
     series_shape,
+    step_norm_problems,
 )
 from evotune.models._slicing import cut_like
 
@@ -30,7 +31,6 @@ CELLS: Mapping[str, type[linen.RNNCellBase]] = {
     "lstm": linen.LSTMCell,
 }
 POOLINGS = ("last", "mean")
-NORMS = ("none", "layer")
 
 _GATES = {"gru": 3, "lstm": 4}
 
@@ -47,7 +47,7 @@ class RNNModule(linen.Module):
         depth: Number of layers.
         cell: "gru" or "lstm".
         pooling: "last" step or "mean" of all.
-        norm: "none", or "layer" on what each layer makes of its inputs.
+        norm: "none", or "layer" or "rms" on what each layer makes of its inputs.
         residual: Whether each layer adds its inputs, where they have its width.
         dropout: Rate on what each layer hands on.
         patch: Steps of a series that make one.
@@ -87,7 +87,7 @@ class RNNModule(linen.Module):
             features = limited(self.width, runs)
             cell = make_cell(self.cell, inputs, features)
             hidden: Any = linen.RNN(cell, name=f"layer_{index}")(x)
-            # None of `NORMS` has running statistics.
+            # None of `STEP_NORMS` has running statistics.
             norm = nn.Norm(self.norm, features, name=f"norm_{index}")
             hidden = norm(hidden, use_running_average=False)
             hidden = nn.Dropout(self.dropout, name=f"dropout_{index}")(
@@ -142,8 +142,8 @@ class RNN:
         depth: Number of layers.
         cell: "gru" or "lstm"; in a space it takes one program for each.
         pooling: "last" step of the last layer, or "mean" of its steps.
-        norm: "none", or "layer" on what each layer makes of its inputs. Not "batch":
-            its statistics would mix steps, whose distributions differ.
+        norm: "none", or "layer" or "rms" on what each layer makes of its inputs. Not
+            "batch": its statistics would mix steps, whose distributions differ.
         residual: Whether each layer adds its inputs to what it makes of them; the first
             one, whose inputs have another width, does only where symbols are embedded.
         dropout: Rate on what each layer hands on, in [0, 1).
@@ -218,14 +218,15 @@ class RNN:
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), **values}
-        return value_problems(
+        problems = value_problems(
             merged,
             sizes=("width", "depth", "patch"),
-            options={"cell": tuple(CELLS), "pooling": POOLINGS, "norm": NORMS},
+            options={"cell": tuple(CELLS), "pooling": POOLINGS},
             rates=("dropout",),
             factors=("init_scale",),
             switches=("residual",),
         )
+        return problems + step_norm_problems(merged)
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
         """See `Model.slice`."""

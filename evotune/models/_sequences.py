@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from evotune._errors import HyperparameterError
+from evotune.models._checks import as_tuple, option_problems
+
+STEP_NORMS = ("none", "layer", "rms")
+"""Norms of single steps: none of them has running statistics."""
 
 
 def as_series(
@@ -64,6 +70,18 @@ def check_symbols(shape: tuple[int, ...], patch: int) -> None:
             "Symbols must come as series of shape [T] and with patch=1, but an example "
             f"has shape {shape} and patch is {patch}. Leave `patch` out."
         )
+
+
+def step_norm_problems(values: Mapping[str, Any]) -> list[str]:
+    """Problems with the ``norm`` of a network over steps; "batch" is told why not."""
+    if "batch" in as_tuple(values["norm"]):
+        return [
+            "norm must not be 'batch' in a network over steps: its statistics run over "
+            "all steps of all examples, so padded steps, and later ones that outputs "
+            f"must not see, would change all outputs. Use one of {list(STEP_NORMS)}, "
+            "such as `norm='layer'`."
+        ]
+    return option_problems(values, "norm", STEP_NORMS)
 
 
 def mean_of_steps(x: jax.Array, valid: jax.Array | None) -> jax.Array:

@@ -11,7 +11,7 @@ from evotune._contracts import Binding
 from evotune.models._checks import value_problems
 from evotune.models._masked import MaskedNetwork
 from evotune.models._network import Info, Variables
-from evotune.models._sequences import series_shape
+from evotune.models._sequences import series_shape, step_norm_problems
 from evotune.models._slicing import cut_like
 from evotune.models._transformer_module import (
     NORM_POSITIONS,
@@ -29,8 +29,8 @@ _CHOICES = {
     "pooling": POOLINGS,
 }
 _BINDINGS: Mapping[str, Binding] = {
-    **dict.fromkeys((*_SIZES, *_CHOICES), Binding.MASKED),
-    **dict.fromkeys((*_RATES, "init_scale"), Binding.TRACED),
+    **dict.fromkeys((*_SIZES, *_CHOICES, "norm"), Binding.MASKED),
+    **dict.fromkeys((*_RATES, "residual", "init_scale"), Binding.TRACED),
     "pooling": Binding.STATIC,
     "patch": Binding.STATIC,
 }
@@ -53,14 +53,17 @@ class Transformer:
         mlp_ratio: Units of a block's hidden layer, as a whole multiple of ``width``.
         depth: Number of blocks.
         activation: One of `evotune.nn.ACTIVATIONS`.
+        norm: "layer", "rms" or "none". Not "batch": its statistics, over the steps of
+            all examples, would mix in padded steps, and later ones in a language model.
         norm_position: "pre" or "post".
         position: "learned", "sinusoidal" or "none".
         pooling: "mean" of all steps, or the stream of an added "class" token.
+        residual: Whether each layer adds its outputs to what it has read.
         dropout: Rate on the embedding and on what each layer adds, in [0, 1).
         attention_dropout: Rate on the attention weights, in [0, 1).
         drop_path: Stochastic depth, in [0, 1): the rate at which both layers of the
             last block drop what they add, for whole examples; that of block l of L is
-            ``drop_path * l / L``.
+            ``drop_path * l / L``. Without ``residual`` nothing is dropped.
         init_scale: Factor on the initial kernels, which have variance 1 / inputs.
         image_shape: (height, width) or (height, width, channels) where the examples are
             flattened images; those of three axes are images anyway.
@@ -69,7 +72,7 @@ class Transformer:
     Reference:
         Vaswani et al. (2017), Attention is all you need; Dosovitskiy et al. (2021), An
         image is worth 16x16 words; Huang et al. (2016), Deep networks with stochastic
-        depth.
+        depth; Zhang, Sennrich (2019), Root mean square layer normalization.
 
     Example:
         >>> import evotune as et
@@ -78,6 +81,7 @@ class Transformer:
         >>> space = et.Space(
         ...     heads=et.Int(1, 4),
         ...     head_size=et.Int(4, 16),
+        ...     norm=et.Categorical(["layer", "rms"]),
         ...     norm_position=et.Categorical(["pre", "post"]),
         ...     attention_dropout=et.Float(0.0, 0.3),
         ... )
@@ -89,9 +93,11 @@ class Transformer:
     mlp_ratio: int = 2
     depth: int = 2
     activation: str = "gelu"
+    norm: str = "layer"
     norm_position: str = "pre"
     position: str = "learned"
     pooling: str = "mean"
+    residual: bool = True
     dropout: float = 0.0
     attention_dropout: float = 0.0
     drop_path: float = 0.0
@@ -139,13 +145,15 @@ class Transformer:
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), **values}
-        return value_problems(
+        problems = value_problems(
             merged,
             sizes=(*_SIZES, "patch"),
             options=_CHOICES,
             rates=_RATES,
             factors=("init_scale",),
+            switches=("residual",),
         )
+        return problems + step_norm_problems(merged)
 
     def slice(self, variables: Variables, hp: Any, info: Info) -> Variables:
         """See `Model.slice`."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
 from evotune.models._masked import is_picked, limited, picked, product, runs_at
-from evotune.models._residual import path_rate
+from evotune.models._residual import path_rate, with_residual
 from evotune.models._sequences import as_series, check_symbols, mean_of_steps
 
 Size = int | nn.Size
@@ -32,9 +34,12 @@ class TransformerModule(linen.Module):
         mlp_ratio: Units of a block's hidden layer, as a multiple of ``width``.
         depth: Number of blocks.
         activation: Name of the activation of the hidden layers.
+        norm: Name of the norm of each layer, one of `STEP_NORMS`.
         norm_position: "pre" norms what a layer reads, "post" its sum with the stream.
         position: "learned", "sinusoidal" or "none": what is added to tell steps apart.
         pooling: "mean" of the steps, or the stream of an added "class" token.
+        residual: Whether each layer adds its outputs to the stream it reads; else they
+            take its place.
         dropout: Rate on the embedding and on what each layer adds.
         attention_dropout: Rate on the attention weights.
         drop_path: Rate at which the layers of the last block drop what they add to the
@@ -53,9 +58,11 @@ class TransformerModule(linen.Module):
     mlp_ratio: Size = 2
     depth: Size = 2
     activation: str | nn.Choice = "gelu"
+    norm: str | nn.Choice = "layer"
     norm_position: str | nn.Choice = "pre"
     position: str | nn.Choice = "learned"
     pooling: str = "mean"
+    residual: bool | jax.Array = True
     dropout: float | jax.Array = 0.0
     attention_dropout: float | jax.Array = 0.0
     drop_path: float | jax.Array = 0.0
@@ -88,7 +95,9 @@ class TransformerModule(linen.Module):
                 head_size=self.head_size,
                 hidden=limited(product(self.width, self.mlp_ratio), runs),
                 activation=self.activation,
+                norm=self.norm,
                 norm_position=self.norm_position,
+                residual=self.residual,
                 dropout=self.dropout,
                 attention_dropout=self.attention_dropout,
                 drop_path=path_rate(self.drop_path, index, nn.active(self.depth)),
@@ -105,10 +114,11 @@ class TransformerModule(linen.Module):
             NORM_POSITIONS,
             "norm_position",
             {
-                "pre": lambda: nn.LayerNorm(
+                "pre": lambda: nn.Norm(
+                    self.norm,
                     limited(self.width, is_picked(self.norm_position, "pre")),
                     name="norm",
-                )(x),
+                )(x, use_running_average=False),
                 "post": lambda: x,
             },
         )
@@ -151,7 +161,7 @@ class TransformerModule(linen.Module):
 
 
 class _Block(linen.Module):
-    """Attention and a hidden layer, each added to the stream.
+    """Attention and a hidden layer, each added to the stream where ``residual``.
 
     ``inner_width`` is ``width``, with no active unit in a block that is passed by.
     """
@@ -162,7 +172,9 @@ class _Block(linen.Module):
     head_size: Size
     hidden: Size
     activation: str | nn.Choice
+    norm: str | nn.Choice
     norm_position: str | nn.Choice
+    residual: bool | jax.Array
     dropout: float | jax.Array
     attention_dropout: float | jax.Array
     drop_path: float | jax.Array
@@ -193,19 +205,29 @@ class _Block(linen.Module):
 
         layers = (attend, feed_forward)
         for index, layer in enumerate(layers):
-            norm = nn.LayerNorm(self.inner_width, name=f"norm_{index}")
+            norm = nn.Norm(self.norm, self.inner_width, name=f"norm_{index}")
             drop = nn.Dropout(self.dropout, name=f"dropout_{index}")
             read = self._normed("pre", norm, x)
-            added = drop(layer(read), deterministic=not train)
+            made = drop(layer(read), deterministic=not train)
             path = nn.DropPath(self.drop_path, name=f"drop_path_{index}")
-            x = x + path(added, deterministic=not train)
+            x = with_residual(
+                made,
+                x,
+                self.residual,
+                drop=functools.partial(path, deterministic=not train),
+            )
             x = self._normed("post", norm, x)
         return x
 
-    def _normed(self, where: str, norm: linen.Module, x: jax.Array) -> jax.Array:
+    def _normed(self, where: str, norm: nn.Norm, x: jax.Array) -> jax.Array:
         """norm(x) where the block norms at this place, else x."""
+
+        def normed() -> jax.Array:
+            # None of `STEP_NORMS` has running statistics.
+            y: jax.Array = norm(x, use_running_average=False)
+            return y
+
         makers = {
-            name: (lambda: norm(x)) if name == where else (lambda: x)
-            for name in NORM_POSITIONS
+            name: normed if name == where else (lambda: x) for name in NORM_POSITIONS
         }
         return picked(self.norm_position, NORM_POSITIONS, "norm_position", makers)

@@ -19,6 +19,7 @@ from evotune.nn._norms import (
     Norm,
     RMSNorm,
     norm_kinds,
+    norm_params,
     norm_scale,
 )
 from evotune.nn._penalties import absolute_sum
@@ -56,6 +57,7 @@ __all__ = [
     "lecun_normal",
     "lecun_normals",
     "norm_kinds",
+    "norm_params",
     "norm_scale",
     "orthogonal",
     "pool",

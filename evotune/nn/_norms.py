@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 from flax import linen
 
 from evotune._errors import HyperparameterError, nearest
-from evotune.nn._traced import Choice, Size, active, capacity, select, unit_mask
+from evotune.nn._moments import (
+    by_root_mean_square,
+    moments_of,
+    scaled,
+    standardize,
+    unit_moments,
+    wide,
+)
+from evotune.nn._traced import Choice, Size, capacity, select, unit_mask
 
-NORMS = ("none", "layer", "batch")
+NORMS = ("none", "layer", "batch", "rms")
 """What `Norm` can be."""
 
 _LAYER_EPSILON = 1e-6  # as in flax.linen
@@ -48,8 +54,8 @@ class LayerNorm(linen.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """f32[..., features]."""
         scale, bias = _affine(self, self.features, x)
-        normal = _standardize(x, *_unit_moments(x, self.features), self.epsilon)
-        return _scaled(normal, self.features, scale, bias).astype(x.dtype)
+        normal = standardize(x, *unit_moments(x, self.features), self.epsilon)
+        return scaled(normal, self.features, scale, bias).astype(x.dtype)
 
 
 class RMSNorm(linen.Module):
@@ -71,11 +77,9 @@ class RMSNorm(linen.Module):
     @linen.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """f32[..., features]."""
-        _check_units(x, self.features, type(self).__name__)
-        scale = self.param("scale", lambda _: norm_scale(self.features, x.dtype))
-        square = _unit_mean(jnp.square(_wide(x)), self.features)
-        normal = _wide(x) * jax.lax.rsqrt(square + self.epsilon)
-        return _scaled(normal, self.features, scale, None).astype(x.dtype)
+        scale, bias = _affine(self, self.features, x, kind="rms")
+        normal = by_root_mean_square(x, self.features, self.epsilon)
+        return scaled(normal, self.features, scale, bias).astype(x.dtype)
 
 
 class BatchNorm(linen.Module):
@@ -105,17 +109,18 @@ class BatchNorm(linen.Module):
         moments = _batch_moments(
             self, self.features, x, use_running_average, self.momentum
         )
-        normal = _standardize(x, *moments, self.epsilon)
-        return _scaled(normal, self.features, scale, bias).astype(x.dtype)
+        normal = standardize(x, *moments, self.epsilon)
+        return scaled(normal, self.features, scale, bias).astype(x.dtype)
 
 
 class Norm(linen.Module):
     """The norm of a name, or one that a traced choice picks: all are then computed.
 
-    Every kind shares one scale and bias, which stay at zero where the choice is "none".
+    Every kind shares one scale and bias, which stay at zero where the choice is "none";
+    "rms" has no bias, so that it stays at zero there.
 
     Attributes:
-        kind: "none", "layer" or "batch".
+        kind: One of `NORMS`.
         features: Units of the last axis.
         momentum: Of the running statistics of "batch".
     """
@@ -139,16 +144,19 @@ class Norm(linen.Module):
         def normal(kind: str) -> jax.Array:
             if kind == "none":
                 return x
+            if kind == "rms":
+                y = by_root_mean_square(x, self.features, _LAYER_EPSILON)
+                return scaled(y, self.features, scale, None).astype(x.dtype)
             if kind == "layer":
-                moments = _unit_moments(x, self.features)
+                moments = unit_moments(x, self.features)
                 epsilon = _LAYER_EPSILON
             else:
                 moments = _batch_moments(
                     self, self.features, x, use_running_average, self.momentum
                 )
                 epsilon = _BATCH_EPSILON
-            y = _standardize(x, *moments, epsilon)
-            return _scaled(y, self.features, scale, bias).astype(x.dtype)
+            y = standardize(x, *moments, epsilon)
+            return scaled(y, self.features, scale, bias).astype(x.dtype)
 
         outputs = [normal(kind) for kind in kinds]
         if isinstance(self.kind, Choice):
@@ -187,15 +195,36 @@ def norm_scale(
     return used.astype(dtype)
 
 
+def norm_params(
+    kind: str | Choice, features: int | Size, dtype: jnp.dtype
+) -> dict[str, jax.Array]:
+    """Initial parameters of `Norm`: "scale", and "bias" where a kind has one.
+
+    {} of "none", which is no layer.
+    """
+    if norm_kinds(kind) == ("none",):
+        return {}
+    params = {"scale": norm_scale(features, dtype, kind)}
+    if _has_bias(kind):
+        params["bias"] = jnp.zeros((capacity(features),), dtype)
+    return params
+
+
+def _has_bias(kind: str | Choice) -> bool:
+    return not {"layer", "batch"}.isdisjoint(norm_kinds(kind))
+
+
 def _affine(
     module: linen.Module,
     features: int | Size,
     x: jax.Array,
     kind: str | Choice = "layer",
-) -> tuple[jax.Array, jax.Array]:
-    """The scale and the bias of a norm over ``x``."""
+) -> tuple[jax.Array, jax.Array | None]:
+    """The scale and the bias of a norm over ``x``; None where no kind has a bias."""
     _check_units(x, features, type(module).__name__)
     scale = module.param("scale", lambda _: norm_scale(features, x.dtype, kind))
+    if not _has_bias(kind):
+        return scale, None
     bias = module.param("bias", lambda _: jnp.zeros((x.shape[-1],), x.dtype))
     return scale, bias
 
@@ -217,67 +246,11 @@ def _batch_moments(
     if use_running_average:
         return mean.value, var.value
     axes = tuple(range(x.ndim - 1))
-    now = _moments(jnp.mean(_wide(x), axes), jnp.mean(jnp.square(_wide(x)), axes))
+    now = moments_of(jnp.mean(wide(x), axes), jnp.mean(jnp.square(wide(x)), axes))
     if not module.is_initializing():
         for running, value in zip((mean, var), now, strict=True):
             running.value = momentum * running.value + (1.0 - momentum) * value
     return now
-
-
-def _unit_moments(x: jax.Array, features: int | Size) -> tuple[jax.Array, jax.Array]:
-    """f32[..., 1] mean and variance over the active units."""
-    return _moments(
-        _unit_mean(_wide(x), features), _unit_mean(jnp.square(_wide(x)), features)
-    )
-
-
-def _unit_mean(x: jax.Array, features: int | Size) -> jax.Array:
-    """f32[..., 1] mean over the active units; 0 where there are none."""
-    used = unit_mask(features)
-    if used is None:
-        return jnp.mean(x, axis=-1, keepdims=True)
-    count = jnp.maximum(jnp.asarray(active(features), x.dtype), 1.0)
-    # Not x itself: unused units would get a gradient through the mean.
-    inside = jnp.where(_along(used, x.ndim), x, jnp.zeros_like(x))
-    return jnp.sum(inside, axis=-1, keepdims=True) / count
-
-
-def _moments(mean: jax.Array, square: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and variance from the mean and the mean square, as flax computes them."""
-    return mean, jnp.maximum(square - jnp.square(mean), 0.0)
-
-
-def _standardize(
-    x: jax.Array, mean: jax.Array, var: jax.Array, epsilon: float
-) -> jax.Array:
-    """(x - mean) / sqrt(var + epsilon), in at least float32."""
-    if mean.ndim < x.ndim:
-        mean, var = _along(mean, x.ndim), _along(var, x.ndim)
-    return (_wide(x) - mean) * jax.lax.rsqrt(var + epsilon)
-
-
-def _scaled(
-    x: jax.Array, features: int | Size, scale: jax.Array, bias: jax.Array | None
-) -> jax.Array:
-    """Scale and bias of x; zero at unused units, whatever stood there."""
-    y = x * _along(scale.astype(x.dtype), x.ndim)
-    if bias is not None:
-        y += _along(bias.astype(x.dtype), x.ndim)
-    used = unit_mask(features)
-    if used is None:
-        return y
-    return jnp.where(_along(used, x.ndim), y, jnp.zeros_like(y))
-
-
-def _along(vector: jax.Array, ndim: int) -> jax.Array:
-    """``vector`` as the last of ``ndim`` axes."""
-    leading: Sequence[int] = range(ndim - 1)
-    return jax.lax.expand_dims(vector, leading)
-
-
-def _wide(x: jax.Array) -> jax.Array:
-    """At least float32, in which statistics are computed."""
-    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
 def _check_units(x: jax.Array, features: int | Size, layer: str) -> None:

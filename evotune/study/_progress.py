@@ -238,9 +238,16 @@ def clock(seconds: float) -> str:
 def summary(study: Study, engine: Engine, budget: Budget) -> str:
     """The last line: what was done, in what time, and why it ended."""
     reason = f"; ended by {budget.stopped_by}" if budget.stopped_by else ""
+    profile = getattr(engine, "profile", None)
+    used = ""
+    if profile is not None and profile.train_seconds:
+        used = (
+            f", {profile.members_per_second:.3g} trainings/s on "
+            f"{profile.utilisation:.0%} of the lanes"
+        )
     return (
         f"{study._ledger.record.finished} trials in {clock(budget.elapsed)} "
-        f"({engine.compile_seconds:.1f} s compiling): best {best(study)}{reason}"
+        f"({engine.compile_seconds:.1f} s compiling{used}): best {best(study)}{reason}"
     )
 
 

@@ -37,7 +37,8 @@ class Engine(Protocol):
     ``start_compiling()``, called before the algorithm is asked, so that both compile at
     the same time; and a method ``template(params)``, with the structure, shapes and
     dtypes of what ``member`` returns for a trial of these parameters, which lets a
-    saved state be read back.
+    saved state be read back; and a ``profile``, whose ``members_per_second`` and
+    ``utilisation`` the last line of a run shows.
 
     Attributes:
         rows: P, the number of rows of every proposal.
@@ -47,7 +48,7 @@ class Engine(Protocol):
         structural: The dimensions that change the shape of what is trained.
         plan: Printable, with ``to_json()``.
         pending: How many submitted rows are not collected yet.
-        compile_seconds: Spent waiting for programs to be compiled so far.
+        compile_seconds: Spent on compiling so far.
         run_seconds: Spent on training so far.
     """
 

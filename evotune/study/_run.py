@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ import numpy as np
 from evotune._contracts import Status
 from evotune._errors import AllDivergedError, JournalError
 from evotune.study._budget import Budget
+from evotune.study._events import Ran
 from evotune.study._frozen_trial import FrozenTrial
+from evotune.study._header import as_json
 from evotune.study._interrupt import Interrupt
 from evotune.study._ledger import Ledger
 from evotune.study._progress import Progress
@@ -51,9 +54,13 @@ def run(
             while rows := next_rows(
                 ledger, engine, budget
             ):  # asks, tells what is pending
+                plan = engine.plan
                 engine.submit(pack(rows, engine.rows, len(ledger.space.names)))
                 while engine.pending:
                     finished = engine.collect()
+                    if engine.plan != plan:  # memory ran out, and lanes were halved
+                        plan = engine.plan
+                        take_over(ledger, engine)
                     told = ledger.take_back(finished, engine)
                     progress.update(study, engine, budget)
                     for callback in callbacks:
@@ -73,6 +80,19 @@ def run(
             )
             ledger.sync()
             ledger.asking().settle()
+
+
+def take_over(ledger: Ledger, engine: Engine) -> None:
+    """Records that an engine trains from now on, and its plan."""
+    ledger.do(
+        Ran(
+            at=time.time(),
+            metric=engine.metric,
+            points=engine.points,
+            structural=tuple(engine.structural),
+            plan=as_json(engine.plan.to_json()),
+        )
+    )
 
 
 def check_engine(study: Study, ledger: Ledger, engine: Engine) -> None:

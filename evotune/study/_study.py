@@ -16,15 +16,15 @@ from evotune.study import _added, _told
 from evotune.study._best_state import BestState
 from evotune.study._budget import Budget
 from evotune.study._dataframe import ATTRS, trials_dataframe
-from evotune.study._events import Enqueued, Ran
+from evotune.study._events import Enqueued
 from evotune.study._frozen_trial import FrozenTrial, TrialState
-from evotune.study._header import as_json, make_header
+from evotune.study._header import make_header
 from evotune.study._journal import FILE_NAME, read
 from evotune.study._ledger import Ledger
 from evotune.study._progress import Progress, make_progress
 from evotune.study._protocols import Engine
 from evotune.study._rows import Row
-from evotune.study._run import Callback, check_engine, run
+from evotune.study._run import Callback, check_engine, run, take_over
 from evotune.study._trial import Trial
 
 if TYPE_CHECKING:
@@ -326,17 +326,7 @@ class Study:
         check_engine(self, self._ledger, engine)
         shown = make_progress(progress)
         self._budget, self.stopped_by = budget, ""
-        plan = as_json(engine.plan.to_json())
-        structural = tuple(engine.structural)
-        self._ledger.do(
-            Ran(
-                at=time.time(),
-                metric=engine.metric,
-                points=engine.points,
-                structural=structural,
-                plan=plan,
-            )
-        )
+        take_over(self._ledger, engine)
         listens = hasattr(engine, "on_event")
         if listens:
             engine.on_event = shown.event  # type: ignore[attr-defined]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,7 +42,8 @@ def test_one_compile_per_program_and_none_later(wine, count_compiles):
         collect_all(engine)
     orders = {f"order_batch_size_{size}": 1 for size in (20, 40)}
     trained = {spec.name: 1 for spec in engine.plan.programs}
-    assert dict(first) == trained | orders
+    started = {spec.name_of("start"): 1 for spec in engine.plan.programs}
+    assert dict(first) == trained | started | orders
     with count_compiles() as later:
         for proposal in proposals[1:]:
             engine.submit(proposal)
@@ -52,45 +51,11 @@ def test_one_compile_per_program_and_none_later(wine, count_compiles):
     assert later.total() == 0
 
 
-def test_members_train_while_another_program_compiles(wine, monkeypatch):
-    space = Space(learning_rate=RATE, batch_size=Categorical([20, 40]), epochs=2)
-    engine = Engine(wine, space, rows=4)
-    second = engine._programs[1]
-    collected, compile_now = threading.Event(), second.compile
-
-    def compile_late(*arguments):
-        assert collected.wait(60.0), "the first block waits for the second program"
-        compile_now(*arguments)
-
-    monkeypatch.setattr(second, "compile", compile_late)
-    settings = [{"learning_rate": 0.01, "batch_size": size} for size in (20, 40)]
-    engine.submit(fresh(space.encode(settings), np.arange(2)))
-    outcome = engine.collect().outcome
-    assert outcome.trial[outcome.trial >= 0].tolist() == [0]
-    collected.set()
-    outcome = engine.collect().outcome
-    assert outcome.trial[outcome.trial >= 0].tolist() == [1]
-    assert not engine.pending
-    assert engine.compile_seconds > 0.0
-
-
-def test_what_goes_wrong_while_compiling_is_raised_by_collect(wine, monkeypatch):
-    engine = Engine(wine, Space(learning_rate=RATE, epochs=2), rows=2)
-
-    def fail(*arguments):
-        raise MemoryError("no room for the program")
-
-    monkeypatch.setattr(engine._programs[0], "compile", fail)
-    engine.submit(fresh(rows(2, 1), np.arange(2)))
-    with pytest.raises(MemoryError, match="no room"):
-        engine.collect()
-
-
 def test_the_training_program_holds_no_collective(wine):
     engine = Engine(wine, Space(learning_rate=RATE, width=Int(4, 8)), rows=8)
     assert engine.plan.devices == 2
     program = engine._programs[0]
-    text = program.lower(wine.data()).compile().as_text()
+    text = program.train.lower(wine.data()).compile().as_text()
     for word in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
         assert word not in text
 

@@ -60,7 +60,7 @@ def totals(task, count=6):
 
 def test_members_that_share_the_order_draw_it_outside():
     engine, rates, values = totals(SharedSum())
-    order = engine._preparation.order(0)
+    order = engine._session.preparation.order(0)
     assert order.shape == (3, 4)
     np.testing.assert_allclose(values, rates * np.sum(order), rtol=1e-5)
 
@@ -68,7 +68,7 @@ def test_members_that_share_the_order_draw_it_outside():
 def test_batches_that_depend_on_a_traced_value_are_drawn_by_each_member():
     _, _, shared = totals(SharedSum())
     engine, _, own = totals(OwnSum())
-    assert engine._preparation.order(0) is None
+    assert engine._session.preparation.order(0) is None
     np.testing.assert_allclose(own, shared, rtol=1e-5)
 
 
@@ -76,7 +76,7 @@ def test_an_order_that_is_too_large_is_drawn_epoch_by_epoch(monkeypatch):
     _, _, outside = totals(SharedSum())
     monkeypatch.setattr("evotune.engine._order.MOST_BYTES", 47)
     engine, _, inside = totals(SharedSum())
-    assert engine._preparation.order(0) is None
+    assert engine._session.preparation.order(0) is None
     np.testing.assert_array_equal(inside, outside)
 
 

@@ -116,7 +116,7 @@ def test_nothing_runs_once_all_have_stopped():
 def test_members_ask_no_other_device_whether_all_have_stopped():
     engine = Engine(Scripted(), SPACE, rows=4)
     assert engine.plan.devices == 2
-    text = engine._programs[0].lower(Scripted().data()).as_text()
+    text = engine._programs[0].train.lower(Scripted().data()).as_text()
     assert "while" in text
     for word in ("all_reduce", "all_gather", "all_to_all", "collective_permute"):
         assert word not in text

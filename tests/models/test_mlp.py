@@ -39,6 +39,8 @@ class PlainMLP(linen.Module):
             norm = name.replace("hidden", "norm")
             if self.norm == "layer":
                 h = linen.LayerNorm(name=norm)(h)
+            if self.norm == "rms":
+                h = linen.RMSNorm(name=norm)(h)
             if self.norm == "batch":
                 h = linen.BatchNorm(
                     use_running_average=not train, momentum=0.9, name=norm
@@ -103,7 +105,7 @@ def setting(depth, norm, *, residual, activation="gelu", **widths):
 
 SETTINGS = [
     setting(1, "layer", residual=True),
-    {**setting(3, "layer", residual=True), "drop_path": 0.4},
+    {**setting(3, "rms", residual=True), "drop_path": 0.4},
     {**setting(2, "batch", residual=True, activation="tanh"), "bottleneck": 0.4},
     {**setting(4, "batch", residual=False, activation="selu"), "bottleneck": 0.4},
     {
@@ -402,7 +404,7 @@ def test_members_of_a_mixed_population_are_plain_flax_networks(digits):
     space = Space({**space.dimensions, "epochs": 2, "dropout": 0.0, "batch_size": 200})
     engine = Engine(digits, space, rows=4, seed=SEED, trainings=4)
     draws = np.random.default_rng(3).random((4, len(space.names))).astype(np.float32)
-    draws[:, list(space.names).index("norm")] = (0.9, 0.1, 0.5, 0.9)
+    draws[:, list(space.names).index("norm")] = (0.9, 0.1, 0.4, 0.6)
     draws[:, list(space.names).index("depth")] = (0.3, 0.6, 0.9, 0.9)
     proposal = fresh(draws, np.arange(4))
     engine.submit(proposal)

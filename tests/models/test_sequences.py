@@ -10,12 +10,19 @@ from flax import linen
 from evotune import nn
 from evotune._errors import HyperparameterError
 from evotune.models import RNN, Info, Transformer
-from evotune.models._sequences import as_series
+from evotune.models._sequences import STEP_NORMS, as_series
 from evotune.tasks import Hyperparameters
 from tests.models.plain import PlainDrop
 
 INFO = Info(input_shape=(6, 2), num_outputs=3)
 ROWS = 8
+
+
+PLAIN_NORMS = {"layer": linen.LayerNorm, "rms": linen.RMSNorm}
+
+
+def plain_norm(kind, name):
+    return (lambda x: x) if kind == "none" else PLAIN_NORMS[kind](name=name)
 
 
 class PlainTransformer(linen.Module):
@@ -29,7 +36,9 @@ class PlainTransformer(linen.Module):
     norm_position: str
     position: str
     pooling: str
-    drop_path: float = 0.0
+    norm: str
+    residual: bool
+    drop_path: float
 
     @linen.compact
     def __call__(self, x):
@@ -54,12 +63,14 @@ class PlainTransformer(linen.Module):
                 self.head_size,
                 self.mlp_ratio,
                 self.norm_position,
+                self.norm,
+                self.residual,
                 self.drop_path * (index + 1) / self.depth,
                 name=f"block_{index}",
             )(x)
         x = x[:, -1] if self.pooling == "class" else x.mean(axis=1)
         if self.norm_position == "pre":
-            x = linen.LayerNorm(name="norm")(x)
+            x = plain_norm(self.norm, "norm")(x)
         return linen.Dense(3, name="output")(x)
 
 
@@ -69,6 +80,8 @@ class PlainBlock(linen.Module):
     head_size: int
     mlp_ratio: int
     norm_position: str
+    norm: str
+    residual: bool
     drop: float
 
     @linen.compact
@@ -78,16 +91,18 @@ class PlainBlock(linen.Module):
             self.heads, qkv_features=self.heads * self.head_size, name="attention"
         )
         for index in range(2):
-            norm = linen.LayerNorm(name=f"norm_{index}")
+            norm = plain_norm(self.norm, f"norm_{index}")
             y = norm(x) if pre else x
             if index == 0:
                 y = attention(y)
             else:
                 y = linen.Dense(self.width * self.mlp_ratio, name="up")(y)
                 y = linen.Dense(self.width, name="down")(linen.gelu(y))
-            if self.drop:
-                y = PlainDrop(self.drop, name=f"drop_path_{index}")(y)
-            x = x + y if pre else norm(x + y)
+            if self.residual:
+                if self.drop:
+                    y = PlainDrop(self.drop, name=f"drop_path_{index}")(y)
+                y = x + y
+            x = y if pre else norm(y)
         return x
 
 
@@ -104,8 +119,7 @@ class PlainRNN(linen.Module):
         make = linen.GRUCell if self.cell == "gru" else linen.LSTMCell
         for index in range(self.depth):
             y = linen.RNN(make(self.width, parent=None), name=f"layer_{index}")(x)
-            if self.norm == "layer":
-                y = linen.LayerNorm(name=f"norm_{index}")(y)
+            y = plain_norm(self.norm, f"norm_{index}")(y)
             x = x + y if self.residual and index else y
         x = x[:, -1] if self.pooling == "last" else x.mean(axis=1)
         return linen.Dense(3, name="output")(x)
@@ -114,50 +128,74 @@ class PlainRNN(linen.Module):
 def transformer(**changes):
     sizes = {"width": 5, "heads": 2, "head_size": 3, "mlp_ratio": 2, "depth": 1}
     names = {"norm_position": "pre", "position": "learned", "pooling": "mean"}
-    return {**sizes, **names, **changes}
+    rest = {"norm": "layer", "residual": True, "drop_path": 0.0}
+    return {**sizes, **names, **rest, **changes}
 
 
 def rnn(**changes):
-    return {"width": 5, "depth": 1, "cell": "gru", "pooling": "last", **changes}
+    sizes = {"width": 5, "depth": 2, "cell": "gru", "pooling": "last"}
+    return {**sizes, "norm": "layer", "residual": True, **changes}
 
 
-CASES = {
-    "pre": (Transformer(), PlainTransformer, transformer()),
-    "post": (
+POST = {"norm_position": "post", "position": "sinusoidal"}
+POPULATIONS = {
+    "transformer": (
         Transformer(),
         PlainTransformer,
-        transformer(
-            norm_position="post", position="sinusoidal", depth=2, drop_path=0.4
-        ),
+        [
+            transformer(norm="rms"),
+            transformer(**POST, width=8, depth=2, drop_path=0.4),
+            transformer(residual=False, depth=2, heads=1, drop_path=0.4),
+            transformer(**{**POST, "position": "none"}, norm="none", width=3),
+        ],
     ),
-    "class": (Transformer(), PlainTransformer, transformer(pooling="class")),
-    "gru": (RNN(), PlainRNN, rnn(depth=2, norm="layer", residual=True)),
+    "class": (
+        Transformer(),
+        PlainTransformer,
+        [transformer(norm_position="post", norm="rms", pooling="class")],
+    ),
+    "gru": (RNN(), PlainRNN, [rnn()]),
     "lstm": (
         RNN(),
         PlainRNN,
-        rnn(cell="lstm", pooling="mean", depth=2, norm="none", residual=False),
+        [rnn(cell="lstm", pooling="mean", norm="rms", residual=False)],
     ),
 }
-CAPACITY = {"width": 8, "heads": 3, "head_size": 4, "mlp_ratio": 3, "depth": 3}
+"""Members of one program each, which differ in all that is not static."""
+
+CAPACITY = {"width": 8, "heads": 3, "head_size": 4, "mlp_ratio": 3, "depth": 2}
 OPTIONS = {
     "norm_position": ("post", "pre"),
     "position": ("learned", "sinusoidal", "none"),
     "pooling": ("last", "mean"),
-    "norm": ("none", "layer"),
+    "norm": STEP_NORMS,
 }
 
 
-def padded(true):
-    """``true`` as the engine shows it to one member of a mixed population."""
-    values = dict(true)
-    for name, value in true.items():
+def is_static(name, true):
+    if true["pooling"] == "class":  # a program that compiles sooner
+        return name in ("pooling", "depth", "norm_position", "position")
+    return name == "cell" or (name == "pooling" and "heads" in true)
+
+
+def leaves_of(true):
+    """What the engine gives a program for one member."""
+    return {
+        name: jnp.asarray(OPTIONS[name].index(value) if name in OPTIONS else value)
+        for name, value in true.items()
+        if not is_static(name, true)
+    }
+
+
+def padded(leaves, true):
+    """What the model sees; what is static is as in ``true``."""
+    values = {name: value for name, value in true.items() if is_static(name, true)}
+    for name, value in leaves.items():
+        values[name] = value
         if name in CAPACITY:
-            values[name] = nn.Size(jnp.int32(value), CAPACITY[name])
-        elif name in ("drop_path", "residual"):
-            values[name] = jnp.asarray(value)
-        elif name in OPTIONS and not (name == "pooling" and "heads" in true):
-            options = OPTIONS[name]
-            values[name] = nn.Choice(jnp.int32(options.index(value)), options)
+            values[name] = nn.Size(value, CAPACITY[name])
+        elif name in OPTIONS:
+            values[name] = nn.Choice(value, OPTIONS[name])
     return Hyperparameters(values)
 
 
@@ -177,23 +215,18 @@ def close(got, expected, **tolerance):
     )
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_training_padded_is_training_plain_flax(case):
-    model, plain, true = CASES[case]
-    hp = Hyperparameters(true)
+@pytest.mark.parametrize("name", POPULATIONS)
+def test_training_a_padded_population_is_training_plain_flax(name):
+    model, plain, members = POPULATIONS[name]
     # Adam turns a gradient that is nothing but rounding, as that of a key's bias, into
     # a whole step unless eps is above it.
     optimizer = optax.adamw(0.001, eps=1e-4, weight_decay=0.1)
-    network, module = model.network(padded(true), INFO), plain(**true)
     x = jax.random.normal(jax.random.key(2), (ROWS, *INFO.input_shape))
     y = jax.random.randint(jax.random.key(4), (ROWS,), 0, 3)
-    start = initial(network, jax.random.key(1))
-    small = model.slice(start, hp, INFO)
-    rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
-    expected = jax.eval_shape(module.init, rngs, x)
-    assert jax.tree.map(np.shape, small) == jax.tree.map(np.shape, dict(expected))
-    alone = initial(model.network(hp, INFO), jax.random.key(1))
-    close(small, alone, atol=1e-6)
+    leaves = jax.tree.map(lambda *v: jnp.stack(v), *map(leaves_of, members))
+
+    def network(leaves):
+        return model.network(padded(leaves, members[0]), INFO)
 
     def train(apply, params):
         def step(carry, _):
@@ -214,33 +247,50 @@ def test_training_padded_is_training_plain_flax(case):
         )
         return params, seen
 
-    def through_evotune(params):
-        key = jax.random.key(0)
-        return network.apply({"params": params}, x, train=True, key=key)[0]
+    def member(leaves):
+        start = network(leaves).init(jax.random.key(1))["params"]
 
-    def through_flax(params):
-        rngs = {"dropout": jax.random.key(0)}
-        return module.apply({"params": params}, x, rngs=rngs)
+        def apply(params):
+            key = jax.random.key(0)
+            return network(leaves).apply({"params": params}, x, train=True, key=key)[0]
+
+        return start, train(apply, start)
 
     with jax.numpy_dtype_promotion("standard"):  # optax is not strict
-        grown, (losses, logits, grads) = jax.device_get(
-            jax.jit(lambda p: train(through_evotune, p))(start["params"])
+        population = jax.device_get(jax.jit(jax.vmap(member))(leaves))
+    for row, true in enumerate(members):
+        hp, module = Hyperparameters(true), plain(**true)
+        start, (grown, (losses, logits, grads)) = jax.tree.map(
+            lambda leaf, row=row: leaf[row], population
         )
-        _, (expected_losses, wanted, slopes) = jax.device_get(
-            jax.jit(lambda p: train(through_flax, p))(small["params"])
+        small = model.slice({"params": start}, hp, INFO)
+        rngs = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+        expected = jax.eval_shape(module.init, rngs, x)
+        assert jax.tree.map(np.shape, small) == jax.tree.map(np.shape, dict(expected))
+        alone = initial(model.network(hp, INFO), jax.random.key(1))
+        close(small, alone, atol=1e-6)
+
+        def through_flax(params, module=module):
+            rngs = {"dropout": jax.random.key(0)}
+            return module.apply({"params": params}, x, rngs=rngs)
+
+        with jax.numpy_dtype_promotion("standard"):
+            _, (expected_losses, wanted, slopes) = jax.device_get(
+                jax.jit(lambda p, f=through_flax: train(f, p))(small["params"])
+            )
+        close(losses[0], expected_losses[0])
+        close(logits[0], wanted[0], atol=1e-5)
+        close(losses, expected_losses, rtol=1e-3)
+        first = jax.tree.map(lambda g: g[0], grads)
+        close(
+            model.slice({"params": first}, hp, INFO)["params"],
+            jax.tree.map(lambda g: g[0], slopes),
+            rtol=1e-4,
+            atol=1e-5,
         )
-    close(logits[0], wanted[0], atol=1e-5)
-    close(losses, expected_losses, rtol=1e-3)
-    first = jax.tree.map(lambda g: g[0], grads)
-    close(
-        model.slice({"params": first}, hp, INFO)["params"],
-        jax.tree.map(lambda g: g[0], slopes),
-        rtol=1e-4,
-        atol=1e-5,
-    )
-    # Nothing outside of the true sizes has moved.
-    for tree in (start["params"], grown, first):
-        assert used(tree) == used(model.slice({"params": tree}, hp, INFO))
+        # Nothing outside of the true sizes has moved.
+        for tree in (start, grown, first):
+            assert used(tree) == used(model.slice({"params": tree}, hp, INFO))
 
 
 def test_one_program_holds_members_of_different_sizes():
@@ -340,7 +390,10 @@ def test_multiply_adds_are_the_products_of_one_example():
         (RNN(), {"init_scale": (0.0, 1.0)}, "init_scale must be above 0"),
         (RNN(), {"cell": ("gru", "elman")}, "cell must be one of"),
         (RNN(), {"pooling": ("max",)}, "pooling must be one of"),
-        (RNN(), {"norm": ("none", "batch")}, "norm must be one of"),
+        (RNN(), {"norm": ("none", "batch")}, "must not be 'batch'.*padded steps"),
+        (Transformer(), {"norm": ("batch",)}, "all steps of all examples.*'layer'"),
+        (Transformer(), {"norm": ("layr",)}, "Did you mean 'layer'"),
+        (Transformer(), {"residual": ("on", False)}, "residual must be a bool"),
     ],
 )
 def test_bad_values_say_what_to_do(model, values, message):

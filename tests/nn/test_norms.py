@@ -161,7 +161,7 @@ def test_no_active_unit_gives_zeros_and_finite_gradients(name):
     [optax.adamw(0.1, weight_decay=0.5), optax.lion(0.1, weight_decay=0.5)],
     ids=["adamw", "lion"],
 )
-@pytest.mark.parametrize("kind", range(3), ids=nn.NORMS)
+@pytest.mark.parametrize("kind", range(4), ids=nn.NORMS)
 def test_parameters_without_use_stay_at_zero_under_any_optimizer(kind, optimizer):
     norm = nn.Norm(nn.Choice(jnp.int32(kind), nn.NORMS), size())
     x = padded(inputs(ROWS))
@@ -187,7 +187,7 @@ def test_parameters_without_use_stay_at_zero_under_any_optimizer(kind, optimizer
         assert not any(jnp.any(p) for p in jax.tree.leaves(params))
     else:
         assert not jnp.any(rest(params))
-        assert jnp.all(params["bias"][:ACTIVE] != 0.0)
+        assert jnp.all((params["bias"][:ACTIVE] != 0.0) == (nn.NORMS[kind] != "rms"))
 
 
 def test_a_choice_picks_each_members_norm_in_one_program():
@@ -200,7 +200,7 @@ def test_a_choice_picks_each_members_norm_in_one_program():
             variables, x, use_running_average=False, mutable=["batch_stats"]
         )
 
-    outputs, stats = jax.jit(jax.vmap(member))(jnp.arange(3))
+    outputs, stats = jax.jit(jax.vmap(member))(jnp.arange(4))
     key = jax.random.key(0)
     close(outputs[0], x)
     close(cut(outputs[1]), linen.LayerNorm().init_with_output(key, inputs(ROWS))[0])
@@ -209,7 +209,19 @@ def test_a_choice_picks_each_members_norm_in_one_program():
     y, updated = batch.apply(variables, inputs(ROWS), mutable=["batch_stats"])
     close(cut(outputs[2]), y)
     close(cut(jax.tree.map(lambda s: s[2], stats)), updated)
+    close(cut(outputs[3]), linen.RMSNorm().init_with_output(key, inputs(ROWS))[0])
     assert not jnp.any(rest((outputs, stats)))
+
+
+def test_a_norm_has_the_parameters_of_its_kinds():
+    options = {"none": set(), "rms": {"scale"}, "layer": {"scale", "bias"}}
+    for kind, names in options.items():
+        assert set(nn.norm_params(kind, ACTIVE, jnp.dtype(jnp.float32))) == names
+        norm = nn.Norm(kind, ACTIVE)
+        made = norm.init(jax.random.key(0), inputs(ROWS), use_running_average=True)
+        assert set(made.get("params", {})) == names
+    both = nn.Choice(jnp.int32(1), ("none", "rms"))
+    assert set(nn.norm_params(both, ACTIVE, jnp.dtype(jnp.float32))) == {"scale"}
 
 
 def test_statistics_of_half_precision_are_computed_in_single():

@@ -1,0 +1,98 @@
+"""Training a block: its arguments put on the devices, its members fetched, one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from evotune._contracts import Binding
+from evotune.engine._inputs import Input
+from evotune.engine._member import Member
+from evotune.engine._pool import Place
+from evotune.engine._preparation import Preparation
+from evotune.engine._profile import Profile
+from evotune.engine._program import Program
+from evotune.engine._schedule import Block
+
+
+class Execution:
+    """Runs blocks on the programs of a plan."""
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        inputs: Sequence[Input],
+        preparation: Preparation,
+        seed: np.ndarray,
+        profile: Profile,
+    ):
+        """Takes what all blocks share.
+
+        Args:
+            programs: In the order of the plan.
+            inputs: How each searched hyperparameter is bound.
+            preparation: Has the data and their order, once it is finished.
+            seed: u32[2] seed of the study.
+            profile: Is told how long each block took.
+        """
+        self._programs, self._inputs = programs, inputs
+        self._preparation, self._seed, self._profile = preparation, seed, profile
+
+    def __call__(self, block: Block) -> Member:
+        """Trains a block, and waits for it.
+
+        Returns:
+            [lanes] members, the jobs' first.
+        """
+        began = time.perf_counter()
+        program, data = self._programs[block.program], self._preparation.data
+        jobs = [
+            block.jobs[lane % len(block.jobs)] for lane in range(program.spec.lanes)
+        ]
+        leaves = {
+            entry.name: entry.leaf([job.values[entry.name] for job in jobs])
+            for entry in self._inputs
+            if entry.binding is not Binding.STATIC
+        }
+        trial, replica, stop = np.asarray(
+            [(*job.member, job.stop) for job in jobs], np.int32
+        ).T
+        rows = program.put((leaves, trial, replica, stop))
+        span = np.asarray([block.start, block.stop], np.int32)
+        seed, span = program.share((self._seed, span))
+        if block.start == 0:
+            members = program.start(*rows[:3], data, seed)
+        else:
+            members = _gathered(
+                program, [job.place for job in jobs if job.place is not None]
+            )
+        order = self._preparation.order(block.program)
+        trained: Member = program.train(members, *rows, data, order, seed, span)
+        trained = jax.block_until_ready(trained)
+        self._profile.time(block.program, time.perf_counter() - began)
+        return trained
+
+
+def _gathered(program: Program, places: Sequence[Place]) -> Member:
+    """A block of members that were kept in any number of others."""
+    kept = list(dict.fromkeys(place.kept for place in places))
+    if any(block.lanes != program.spec.lanes for block in kept):
+        return _gathered_on_host(program, places)
+    lanes = np.asarray([place.lane for place in places], np.int32)
+    members: Member = program.put(kept[0].block)
+    for block in kept:
+        chosen = np.asarray([place.kept is block for place in places])
+        index = np.where(chosen, lanes, 0).astype(np.int32)
+        source = program.put(block.block)
+        members = program.gather(members, source, *program.put((index, chosen)))
+    return members
+
+
+def _gathered_on_host(program: Program, places: Sequence[Place]) -> Member:
+    """Likewise, of blocks that had more lanes, from before memory ran out."""
+    rows = [place.kept.row(place.lane) for place in places]
+    members: Member = program.put(jax.tree.map(lambda *leaves: np.stack(leaves), *rows))
+    return members
