@@ -29,6 +29,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+# What an earlier run has compiled would hide what compiling costs.
+os.environ.setdefault("EVOTUNE_CACHE", "off")
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "optuna", "scikit-learn")

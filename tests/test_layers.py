@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "evotune"
 
 LAYERS = {
-    "_compiler_options": 0,
     "_contracts": 0,
     "_errors": 0,
     "_signatures": 0,
+    "_machine": 0,
+    "_cache": 1,  # compiled programs on disk, for the engine and the study
     "_statistics": 0,
     "space": 1,
     "algorithms": 1,
@@ -92,7 +93,7 @@ FORBIDDEN = {
 """Pairs (importer, imported) that point down and are wrong all the same."""
 
 PROGRAMS = {"jit", "pmap", "shard_map"}
-MAY_COMPILE = {"_compiler_options", "engine", "study", "testing"}
+MAY_COMPILE = {"_cache", "engine", "study", "testing"}
 
 
 @dataclasses.dataclass(frozen=True)

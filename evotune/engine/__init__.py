@@ -3,8 +3,9 @@
 The only place with jit, vmap, scan and sharding of members.
 """
 
+from evotune._cache import set_compile_cache
 from evotune.engine._engine import Engine
 from evotune.engine._outcomes import Finished
 from evotune.engine._plan import Plan, ProgramSpec
 
-__all__ = ["Engine", "Finished", "Plan", "ProgramSpec"]
+__all__ = ["Engine", "Finished", "Plan", "ProgramSpec", "set_compile_cache"]

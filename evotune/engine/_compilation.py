@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
 
-from evotune._compiler_options import known_options
+from evotune._cache import compile_cached
 from evotune.tasks import Task
 
 # Level 1 halves XLA's compile time on CPU and runs as fast. Without fusion emitters and
@@ -25,21 +25,21 @@ def compile_once(
     identity: Hashable,
     lower: Callable[[], jax.stages.Lowered],
     *,
-    platform: str,
+    devices: Sequence[jax.Device],
     optimize: bool,
 ) -> jax.stages.Compiled:
-    """The program ``identity`` of ``task``, compiled now or by an earlier study.
+    """The program ``identity`` of ``task``, of this or an earlier study or process.
 
     Args:
         task: Keeps its programs for as long as it lives.
         identity: All that the program depends on besides the task.
         lower: Makes the program; not called where it is known.
-        platform: "cpu", "gpu" or "tpu".
+        devices: What it runs on, in the order of its mesh.
         optimize: Whether it is worth the time to compile it well.
     """
     known = compiled_programs(task)
     if identity not in known:
-        known[identity] = _compile(lower(), platform, optimize)
+        known[identity] = _compile(lower(), devices, optimize)
     return known[identity]
 
 
@@ -51,10 +51,10 @@ def compiled_programs(task: Task) -> dict[Hashable, jax.stages.Compiled]:
 
 
 def _compile(
-    lowered: jax.stages.Lowered, platform: str, optimize: bool
+    lowered: jax.stages.Lowered, devices: Sequence[jax.Device], optimize: bool
 ) -> jax.stages.Compiled:
-    """Compiles with the best options that this XLA knows."""
-    if platform != "cpu":
-        return lowered.compile()
+    """Compiles with the options that suit the devices."""
+    if devices[0].platform != "cpu":
+        return compile_cached(lowered, devices=devices)
     options = _CPU_OPTIONS if optimize else _CPU_FAST_OPTIONS
-    return lowered.compile(known_options(options))
+    return compile_cached(lowered, options, devices=devices)

@@ -10,18 +10,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from evotune._machine import cores as cores
+
 AXIS = "members"
 """Name of the mesh axis that the population is sharded over."""
 
 MEMBERS = PartitionSpec(AXIS)
 REPLICATED = PartitionSpec()
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def one_cpu_device_per_core() -> None:
@@ -52,6 +47,14 @@ def one_cpu_device_per_core() -> None:
 def local_mesh() -> Mesh:
     """A mesh of one axis over all devices of this process."""
     return Mesh(np.asarray(jax.local_devices()), (AXIS,))
+
+
+def mesh_of(array: jax.Array) -> Mesh:
+    """The mesh of an array that `sharded` has placed."""
+    assert isinstance(array.sharding, NamedSharding)
+    mesh = array.sharding.mesh
+    assert isinstance(mesh, Mesh)
+    return mesh
 
 
 def sharded(mesh: Mesh, spec: PartitionSpec) -> NamedSharding:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
+from evotune._cache import CachedFunction
 from evotune._contracts import Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
@@ -218,7 +219,7 @@ class Engine:
             states: Their final states, as `member` returns them.
         """
         hp = {**self.space.constants, **params}
-        score = jax.jit(lambda state: dict(self.task.test(hp, state)))
+        score = CachedFunction(lambda state: dict(self.task.test(hp, state)))
         return [
             {name: float(value) for name, value in score(state).items()}
             for state in states

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from evotune.engine._compilation import compile_once
-from evotune.engine._devices import REPLICATED, sharded
+from evotune.engine._devices import REPLICATED, mesh_of, sharded
 from evotune.engine._inputs import Input, leaf_structs
 from evotune.engine._member import Steps, order_key
 from evotune.tasks import Hyperparameters, Task
@@ -107,7 +107,7 @@ def draw_order(
         task,
         (order_identity(traced), seed.sharding),
         traced.lower,
-        platform=next(iter(seed.devices())).platform,
+        devices=list(mesh_of(seed).devices.flat),
         optimize=False,
     )
     return compiled(data, seed)

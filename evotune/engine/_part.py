@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ class Part:
         *,
         task: Task,
         identity: Hashable,
-        platform: str,
+        devices: Sequence[jax.Device],
         optimize: bool,
         out_shardings: Any = None,
         donated: tuple[int, ...] = (),
@@ -36,7 +36,7 @@ class Part:
                 shardings of its arguments.
             task: Keeps what was compiled, for as long as it lives.
             identity: All that the function depends on besides the task.
-            platform: "cpu", "gpu" or "tpu".
+            devices: What it runs on, in the order of its mesh.
             optimize: Whether it is worth the time to compile it well.
             out_shardings: Where its results live; None leaves it to the function.
             donated: Positions of arguments that a call uses up.
@@ -51,7 +51,7 @@ class Part:
         self._structs = structs
         self._task = task
         self._identity = (name, identity)
-        self._platform = platform
+        self._devices = devices
         self._optimize = optimize
         self._traced: jax.stages.Traced | None = None
         self._compiled: jax.stages.Compiled | None = None
@@ -85,7 +85,7 @@ class Part:
             self._task,
             self._identity,
             lambda: self.lower(data) if lowered is None else lowered,
-            platform=self._platform,
+            devices=self._devices,
             optimize=self._optimize,
         )
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evotune._cache import CachedFunction
 from evotune._contracts import Binding
 from evotune.engine._inputs import (
     Input,
@@ -153,9 +154,9 @@ def _jit(
 ) -> Callable[..., Step]:
     """``step`` compiled quickly, with hyperparameters made from its first argument."""
     on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(
+    return CachedFunction(
         lambda leaves, data, key: step(make(leaves), data, key),
-        compiler_options={"xla_backend_optimization_level": 0} if on_cpu else None,
+        options={"xla_backend_optimization_level": 0} if on_cpu else None,
     )
 
 

@@ -132,7 +132,7 @@ class Program:
         options: dict[str, Any] = {
             "task": task,
             "identity": identity,
-            "platform": mesh.devices.flat[0].platform,
+            "devices": list(mesh.devices.flat),
         }
         self._values = values
         self.start = Part(

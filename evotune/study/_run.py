@@ -79,6 +79,7 @@ def run(
                 asked_by_hand  # what was dropped waits for the next run
             )
             ledger.sync()
+            ledger.asking().settle()
 
 
 def take_over(ledger: Ledger, engine: Engine) -> None:
@@ -129,6 +130,7 @@ def next_rows(ledger: Ledger, engine: Engine, budget: Budget) -> list[Row]:
     if hasattr(engine, "start_compiling"):  # while the algorithm is compiled, too
         engine.start_compiling()
     rows = ledger.hand_out(new, may_ask=budget.may_ask(ledger))
+    ledger.asking().start_compiling()  # what is told after they are trained
     if not rows:
         budget.stop("algorithm")
     return rows

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from evotune._compiler_options import known_options
+from evotune._cache import CachedFunction
 from evotune._contracts import EMPTY, Algorithm, Geometry, Outcome, Proposal
 from evotune._errors import EvotuneError
 from evotune.study._rows import Row, joined, padded, running
@@ -50,20 +49,20 @@ def _search_tell(algorithm: Algorithm, state: Any, outcome: Outcome) -> Any:
 class Programs(NamedTuple):
     """The compiled functions of any algorithm: each compiles once for its settings."""
 
-    init: Callable[..., Any]
-    ask: Callable[..., Proposal]
-    tell: Callable[..., Any]
+    init: CachedFunction
+    ask: CachedFunction
+    tell: CachedFunction
 
 
 @functools.cache
 def _programs(*, hasty: bool) -> Programs:
     """Compiled well, or in a hurry: four times faster, to run a millisecond longer."""
     on_cpu = jax.default_backend() == "cpu"
-    options = known_options(_HASTY) if hasty and on_cpu else None
+    options = _HASTY if hasty and on_cpu else None
     return Programs(
-        init=jax.jit(_search_init, static_argnums=(0, 1), compiler_options=options),
-        ask=jax.jit(_search_ask, static_argnums=0, compiler_options=options),
-        tell=jax.jit(_search_tell, static_argnums=0, compiler_options=options),
+        init=CachedFunction(_search_init, static=2, options=options),
+        ask=CachedFunction(_search_ask, static=1, options=options),
+        tell=CachedFunction(_search_tell, static=1, options=options),
     )
 
 
@@ -90,6 +89,7 @@ class Search:
         self._hasty = algorithm.batch_size <= _HASTY_ROWS
         self._new: list[Outcome] = []
         self._sealed: list[Outcome] = []
+        self._compiling: concurrent.futures.Future[Any] | None = None
 
     @property
     def _run(self) -> Programs:
@@ -134,8 +134,9 @@ class Search:
         if self._state is None:
             geometry = self._space.geometry(self.structural)
             self._state = self._run.init(self._algorithm, geometry, self._seed)
-            self._compile()
         self.seal()
+        if self._sealed:
+            self.settle()
         sealed, self._sealed = self._sealed, []
         for outcome in sealed:
             for start in range(0, outcome.trial.shape[0], rows):
@@ -143,13 +144,23 @@ class Search:
                 self._state = self._run.tell(self._algorithm, self._state, part)
         return self._state
 
-    def _compile(self) -> None:
-        """Compiles ``ask`` and ``tell`` at once: XLA leaves Python's lock meanwhile."""
+    def start_compiling(self) -> None:
+        """Compiles ``tell`` in a thread, once there is a state.
+
+        Nobody needs it before the second `ask`, so that the first proposal is trained
+        meanwhile, and XLA leaves Python's lock while it compiles.
+        """
+        if self._compiling is not None or self._state is None:
+            return
         middle = Row(x=np.full((len(self._space.names),), 0.5, np.float32), trial=EMPTY)
         nothing = padded(running([middle]), 0, self._algorithm.batch_size, self.points)
-        state, number = self._state, np.uint32(0)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            tell = pool.submit(self._run.tell, self._algorithm, state, nothing)
-            ask = pool.submit(self._run.ask, self._algorithm, self._seed, number, state)
-        for future in (ask, tell):
-            future.result()
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._compiling = pool.submit(
+            self._run.tell.compile, self._algorithm, self._state, nothing
+        )
+        pool.shutdown(wait=False)
+
+    def settle(self) -> None:
+        """Waits for what `start_compiling` has begun."""
+        if self._compiling is not None:
+            self._compiling.result()

@@ -10,6 +10,7 @@ import pytest
 
 from evotune import datasets
 from evotune._errors import MissingExtraError
+from evotune.datasets import _sklearn
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,25 @@ def test_digits_lie_between_zero_and_one():
     pytest.importorskip("sklearn")
     data = datasets.digits()
     assert (data.x.min(), data.x.max()) == (0.0, 1.0)
+
+
+def test_digits_are_those_of_scikit_learn_which_is_not_imported(monkeypatch):
+    sklearn_datasets = pytest.importorskip("sklearn.datasets")
+    published = sklearn_datasets.load_digits()
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "sklearn.datasets", None)
+        read = datasets.digits()
+    np.testing.assert_array_equal(read.x, (published.data / 16.0).astype(np.float32))
+    np.testing.assert_array_equal(read.y, published.target)
+    assert read.feature_names == tuple(published.feature_names)
+    assert read.class_names == tuple(map(str, published.target_names))
+    monkeypatch.setattr(_sklearn, "_digits_table", lambda: None)  # its file has moved
+    loaded = datasets.digits()
+    np.testing.assert_array_equal(loaded.x, read.x)
+    np.testing.assert_array_equal(loaded.y, read.y)
+    assert (loaded.x.dtype, loaded.y.dtype) == (read.x.dtype, read.y.dtype)
+    assert loaded.feature_names == read.feature_names
+    assert (loaded.source, loaded.class_names) == (read.source, read.class_names)
 
 
 def test_mnist1d_is_made_as_published_once_and_leaves_the_global_generators_alone():

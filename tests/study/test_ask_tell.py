@@ -178,9 +178,27 @@ def test_a_finished_algorithm_hands_out_what_there_is(make_study):
         study.ask()
 
 
+def test_what_tells_is_compiled_after_the_first_proposal(space, count_compiles):
+    study = Study(space, algorithm=MiniSearch(batch_size=7), seed=1)
+    with count_compiles() as compiles:
+        study.ask(7)
+    assert compiles["_search_ask"] == 1
+    assert compiles["_search_tell"] == 0
+    search = study._ledger.asking()
+    with count_compiles() as compiles:
+        search.start_compiling()
+        search.start_compiling()
+        search.settle()
+    assert compiles == {"_search_tell": 1}
+    with count_compiles() as compiles:
+        study.ask(7)
+    assert compiles.total() == 0
+
+
 def test_many_trials_are_told_in_one_shape(make_study, count_compiles):
     study = make_study(algorithm=MiniSearch(batch_size=5))
-    study.tell(study.ask(3), [1.0, 2.0, 3.0])
+    for _ in range(2):  # the second time, the algorithm is told of the first
+        study.tell(study.ask(3), [1.0, 2.0, 3.0])
     with count_compiles() as compiles:
         for size in (1, 4, 7, 23):
             study.tell(study.ask(size), np.arange(size))
