@@ -234,8 +234,8 @@ class _Grower:
         )
 
     def _network(self, sizes: Mapping[str, int], values: np.ndarray) -> GrownNetwork:
-        from evotune.models import describe
+        from evotune.models import parameter_count
 
         params = {**self._settings, **sizes}
-        described = describe(self._task.model, params, self._task)
-        return GrownNetwork(sizes=sizes, values=values, parameters=described.parameters)
+        count = parameter_count(self._task.model, params, self._task)
+        return GrownNetwork(sizes=sizes, values=values, parameters=count)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -112,8 +110,6 @@ def scripted(monkeypatch):
         monkeypatch.setattr(_grow, "train_replicas", train)
         monkeypatch.setattr(_grow, "scores_on_test", lambda *_: {})
         monkeypatch.setattr(task, "export", lambda *_: None)
-        counted = SimpleNamespace(parameters=0)  # the real one is slow to trace
-        monkeypatch.setattr("evotune.models.describe", lambda *_: counted)
         grown = et.grow(task, SETTINGS, progress=False, **options)
         assert len(set(seen)) == len(seen) == len(grown.networks), "numbers stand twice"
         return grown

@@ -2,7 +2,12 @@
 
 from evotune.models._cnn import CNN
 from evotune.models._cnn_module import CNNModule
-from evotune.models._describe import DescribedLayer, Description, describe
+from evotune.models._describe import (
+    DescribedLayer,
+    Description,
+    describe,
+    parameter_count,
+)
 from evotune.models._mlp import MLP
 from evotune.models._mlp_module import MLPModule
 from evotune.models._network import Info, Model, Network, Variables
@@ -33,4 +38,5 @@ __all__ = [
     "Variables",
     "as_model",
     "describe",
+    "parameter_count",
 ]

@@ -108,15 +108,7 @@ def describe(
           output    [10]     bias [10], kernel [32, 10]         330
           total                                               2,410
     """
-    info = getattr(info_or_task, "info", info_or_task)
-    if not isinstance(info, Info):
-        raise TypeError(
-            "describe needs the shape of the inputs and the number of outputs, but got "
-            f"{info_or_task!r}. Pass the task, or "
-            "`et.models.Info(input_shape=(64,), num_outputs=10)`."
-        )
-    network = as_model(model).network(_Values(params), info)
-    variables = jax.eval_shape(network.init, jax.random.key(0))
+    network, variables, info = _traced(model, params, info_or_task)
     weights = traverse_util.flatten_dict(dict(variables["params"]))
     shapes = _output_shapes(network, variables, info)
     layers: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -138,6 +130,39 @@ def describe(
             for leaf in jax.tree.leaves(tree)
         ),
     )
+
+
+def parameter_count(
+    model: Any, params: Mapping[str, Any], info_or_task: Any = None
+) -> int:
+    """How many numbers a model with plain hyperparameters trains.
+
+    That of `describe`, but quicker, as no shapes of outputs are looked for. It takes
+    and raises the same.
+
+    Example:
+        >>> import evotune as et
+        >>> info = et.models.Info(input_shape=(64,), num_outputs=10)
+        >>> et.models.parameter_count(et.models.MLP(), {"width": 32, "depth": 1}, info)
+        2410
+    """
+    _, variables, _ = _traced(model, params, info_or_task)
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+
+
+def _traced(
+    model: Any, params: Mapping[str, Any], info_or_task: Any
+) -> tuple[Network, Any, Info]:
+    """A network, the shapes of its initial variables, and what it was made for."""
+    info = getattr(info_or_task, "info", info_or_task)
+    if not isinstance(info, Info):
+        raise TypeError(
+            "A model is made for a shape of inputs and a number of outputs, but got "
+            f"{info_or_task!r}. Pass the task, or "
+            "`et.models.Info(input_shape=(64,), num_outputs=10)`."
+        )
+    network = as_model(model).network(_Values(params), info)
+    return network, jax.eval_shape(network.init, jax.random.key(0)), info
 
 
 class _Values(dict[str, Any]):

@@ -8,7 +8,7 @@ from flax import linen, nnx
 
 from evotune import datasets
 from evotune._errors import HyperparameterError
-from evotune.models import MLP, Info, describe
+from evotune.models import MLP, Info, describe, parameter_count
 from evotune.tasks import Classification
 
 INFO = Info(input_shape=(7,), num_outputs=3)
@@ -27,8 +27,10 @@ def test_an_mlp_has_the_parameters_of_its_layers():
 
 
 def test_running_statistics_are_told_apart():
-    found = describe(MLP(norm="batch"), {"width": 5, "depth": 1}, INFO)
+    model, params = MLP(norm="batch"), {"width": 5, "depth": 1}
+    found = describe(model, params, INFO)
     assert found.parameters == 8 * 5 + 10 + 6 * 3
+    assert parameter_count(model, params, INFO) == found.parameters
     assert found.statistics == 10
     assert "10 running statistics" in repr(found)
 
@@ -53,10 +55,9 @@ def test_modules_of_the_users_own_are_described():
     found = describe(lambda hp: Net(hp.width), {"width": 4}, INFO)
     assert found.parameters == 8 * 4 + 8 + 5 * 3
     assert found.layers[1].name == "BatchNorm_0"
-    found = describe(
-        lambda hp, rngs: nnx.Linear(7, hp.net.width, rngs=rngs), {"net.width": 3}, INFO
-    )
-    assert found.parameters == 8 * 3
+    linear = lambda hp, rngs: nnx.Linear(7, hp.net.width, rngs=rngs)  # noqa: E731
+    found = describe(linear, {"net.width": 3}, INFO)
+    assert found.parameters == parameter_count(linear, {"net.width": 3}, INFO) == 8 * 3
     assert "Linear" in repr(found)
     with pytest.raises(HyperparameterError, match="reads hyperparameter 'width'"):
         describe(lambda hp: Net(hp.width), {"depth": 4}, INFO)
@@ -65,6 +66,8 @@ def test_modules_of_the_users_own_are_described():
 def test_without_shapes_it_says_what_is_missing():
     with pytest.raises(TypeError, match="Pass the task, or"):
         describe(MLP(), {}, None)
+    with pytest.raises(TypeError, match="Pass the task, or"):
+        parameter_count(MLP(), {}, None)
 
 
 def test_nothing_is_computed():
