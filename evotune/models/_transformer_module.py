@@ -80,6 +80,8 @@ class TransformerModule(linen.Module):
         x, valid = self._embedded(x)
         pools_class = self.pooling == "class" and not self.each_step
         if pools_class:
+            if self.is_initializing() and not self._learns_positions():
+                self.make_rng("params")  # that of the positions, drawn before it
             token = self.param("class", lambda key: self._rows(key, 1))
             token = jnp.broadcast_to(token[None], (x.shape[0], 1, x.shape[-1]))
             x = jnp.concatenate([x, token], axis=1)
@@ -152,6 +154,12 @@ class TransformerModule(linen.Module):
             "none": lambda: zeros,
         }
         return picked(self.position, POSITIONS, "position", makers)[None]
+
+    def _learns_positions(self) -> bool:
+        """Whether the layers have positions that are learned, of this member or not."""
+        position = self.position
+        options = position.options if isinstance(position, nn.Choice) else (position,)
+        return "learned" in options
 
     def _rows(
         self, key: jax.Array, count: int, used: jax.Array | None = None

@@ -145,14 +145,13 @@ POPULATIONS = {
         [
             transformer(norm="rms"),
             transformer(**POST, width=8, depth=2, drop_path=0.4),
-            transformer(residual=False, depth=2, heads=1, drop_path=0.4),
-            transformer(**{**POST, "position": "none"}, norm="none", width=3),
+            transformer(norm="none", residual=False, position="none", drop_path=0.4),
         ],
     ),
     "class": (
         Transformer(),
         PlainTransformer,
-        [transformer(norm_position="post", norm="rms", pooling="class")],
+        [transformer(**POST, norm="rms", pooling="class")],
     ),
     "gru": (RNN(), PlainRNN, [rnn()]),
     "lstm": (
@@ -174,7 +173,7 @@ OPTIONS = {
 
 def is_static(name, true):
     if true["pooling"] == "class":  # a program that compiles sooner
-        return name in ("pooling", "depth", "norm_position", "position")
+        return name in ("pooling", "depth", "norm_position")
     return name == "cell" or (name == "pooling" and "heads" in true)
 
 
