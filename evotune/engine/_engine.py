@@ -167,7 +167,7 @@ class Engine:
     def submit(self, proposal: Proposal) -> None:
         """Queues the members of ``proposal``; EMPTY rows are ignored.
 
-        The first call waits until every program of the plan is compiled.
+        A block starts when its own program is compiled, while others still are.
 
         Raises:
             LookupError: If a member is to continue a state that no slot holds.
@@ -232,9 +232,9 @@ class Engine:
         return engine
 
     def start_compiling(self) -> None:
-        """Compiles every program of the plan, in threads, and returns at once.
+        """Compiles the first program of the plan in a thread; `submit` starts the rest.
 
-        `submit` waits for what is left, and raises what went wrong.
+        Who needs one waits for it, and raises what went wrong.
         """
         self._session.preparation.start()
 

@@ -45,60 +45,61 @@ class Preparation:
         self._task, self._programs, self._mesh = task, programs, mesh
         self._seed = seed
         self._on_event = on_event
-        self._compiled: list[concurrent.futures.Future[None]] = []
-        self._others: list[concurrent.futures.Future[None]] = []
+        self._pool = concurrent.futures.ThreadPoolExecutor(cores())
+        self._trains: list[concurrent.futures.Future[None]] = []
+        self._others: list[list[concurrent.futures.Future[None]]] = []
         self._gathers = False
         self._orders: list[concurrent.futures.Future[Any]] = []
         self._drawn: dict[Hashable, concurrent.futures.Future[Any]] = {}
-        self._started = False
+        self._seed_there: Any = None
+        self._began = 0.0
         self.data: Any = None
         self.seconds = 0.0
 
     def start(self) -> None:
-        """Compiles in threads, and returns when the first program is traced.
+        """Compiles the first program in threads, and returns when it is traced.
 
-        XLA leaves Python's lock while it compiles; tracing holds it, so the first
-        program is traced before others ask for it, and XLA then has work at once.
+        XLA leaves Python's lock while it compiles; tracing holds it. So the others
+        wait for `start_others`: the algorithm proposes sooner who is to be trained.
         """
-        if self._started:
+        if self._trains:
             return
-        self._started, began = True, time.perf_counter()
-        self.data, seed = jax.device_put(
+        self._began = time.perf_counter()
+        self.data, self._seed_there = jax.device_put(
             (self._task.data(), self._seed), sharded(self._mesh, REPLICATED)
         )
-        pool = concurrent.futures.ThreadPoolExecutor(cores())
-        compiled: list[concurrent.futures.Future[None]] = []
-        for program in self._programs:
-            # The order's trace is kept, and compiling asks for it in another thread.
-            program.order(self.data)
-            train = program.train
-            traced_here = not compiled and not train.is_compiled
-            lowered = train.lower(self.data) if traced_here else None
-            compiled.append(pool.submit(train.compile, self.data, lowered))
-            self._others.append(pool.submit(program.start.compile, self.data))
-            self._orders.append(self._drawing(program, seed, pool))
-        pool.shutdown(wait=False)
-        self._compiled = compiled
-        for future in compiled:
-            future.add_done_callback(lambda _: self._note(began))
+        train = self._programs[0].train
+        self._prepare(0, None if train.is_compiled else train.lower(self.data))
 
-    def finish(self, *, gather: bool) -> None:
-        """Waits for what is left, and raises what went wrong.
+    def start_others(self, *, gather: bool) -> None:
+        """Compiles the other programs in threads, and returns at once.
 
         Args:
             gather: Whether members are to continue others, which takes one more small
                 program for each program.
         """
         self.start()
+        for index in range(len(self._trains), len(self._programs)):
+            self._prepare(index, None)
         if gather and not self._gathers:
             self._gathers = True
-            with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
-                self._others += [
-                    pool.submit(program.gather.compile, self.data)
-                    for program in self._programs
-                ]
-        for future in (*self._compiled, *self._others, *self._orders):
+            for program, others in zip(self._programs, self._others, strict=True):
+                others.append(self._pool.submit(program.gather.compile, self.data))
+
+    def wait(self, index: int) -> None:
+        """Returns when the program ``index`` can be called; raises what went wrong."""
+        for future in (self._trains[index], *self._others[index], self._orders[index]):
             future.result()
+
+    def finish(self, *, gather: bool) -> None:
+        """Waits for all programs, those that nobody has called included.
+
+        Args:
+            gather: See `start_others`.
+        """
+        self.start_others(gather=gather)
+        for index in range(len(self._programs)):
+            self.wait(index)
 
     def compile_again(self, index: int) -> None:
         """Compiles a program that has taken the place of another."""
@@ -111,23 +112,32 @@ class Preparation:
     def order(self, index: int) -> Any:
         """The batches of all epochs for the program ``index``; None: it draws its own.
 
-        Call `finish` before.
+        Call `wait` before.
         """
         return self._orders[index].result()
 
+    def _prepare(self, index: int, lowered: jax.stages.Lowered | None) -> None:
+        program = self._programs[index]
+        # The order's trace is kept, and compiling asks for it in another thread.
+        traced = program.order(self.data)
+        trains = self._pool.submit(program.train.compile, self.data, lowered)
+        self._trains.append(trains)
+        self._others.append([self._pool.submit(program.start.compile, self.data)])
+        self._orders.append(self._drawing(traced))
+        trains.add_done_callback(self._note)
+
     def _drawing(
-        self, program: Program, seed: jax.Array, pool: concurrent.futures.Executor
+        self, traced: jax.stages.Traced | None
     ) -> concurrent.futures.Future[Any]:
         """The order of a program; those that agree on it share one array."""
-        traced = program.order(self.data)
         identity = order_identity(traced)
         if identity not in self._drawn:
-            self._drawn[identity] = pool.submit(
-                draw_order, self._task, traced, self.data, seed
+            self._drawn[identity] = self._pool.submit(
+                draw_order, self._task, traced, self.data, self._seed_there
             )
         return self._drawn[identity]
 
-    def _note(self, began: float) -> None:
-        done = sum(future.done() for future in self._compiled)
-        self.seconds = time.perf_counter() - began
+    def _note(self, _: concurrent.futures.Future[None]) -> None:
+        done = sum(future.done() for future in self._trains)
+        self.seconds = time.perf_counter() - self._began
         self._on_event(f"compiled {done} of {len(self._programs)} programs")

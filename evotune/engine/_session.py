@@ -90,10 +90,9 @@ class Session:
         return len(self._schedule) + sum(len(b.jobs) for b, _ in self._running)
 
     def submit(self, jobs: Collection[Job]) -> None:
-        """Queues jobs; the first call waits until every program is compiled."""
+        """Queues jobs; a block starts when its own program is compiled."""
         keeps = any(job.slot != DROP for job in jobs)
-        self.preparation.finish(gather=self._slices or keeps)
-        self._fit()
+        self.preparation.start_others(gather=self._slices or keeps)
         self._schedule.add(jobs)
         self._dispatch()
 
@@ -128,6 +127,8 @@ class Session:
             self.profile.count(block, trained, len(done))
             self._put_back(block, kept, done)
             self._dispatch()
+            if not self.pending:  # so that no later generation compiles
+                self.preparation.finish(gather=False)
             if done:
                 return self._finish(block, kept, done, trained, curves)
 
@@ -149,6 +150,10 @@ class Session:
             block = self._schedule.next()
             if block is None:
                 return
+            self.preparation.wait(block.program)
+            if not self._fits(block.program):
+                self._schedule.add(block.jobs)  # to be packed for fewer lanes
+                continue
             self._running.append((block, self._caller.submit(self._execution, block)))
 
     def _put_back(self, block: Block, kept: Kept, done: Collection[int]) -> None:
@@ -187,11 +192,12 @@ class Session:
             epochs=np.asarray([job.stop for job in jobs]),
         )
 
-    def _fit(self) -> None:
-        """Halves the lanes of programs until XLA says that they fit."""
-        for index in range(len(self._programs)):
-            while not fits(self._programs[index].train.compiled, self._mesh):
-                self._halve(index)
+    def _fits(self, index: int) -> bool:
+        """Whether XLA says that a program fits; else its lanes are halved until so."""
+        lanes = self._programs[index].spec.lanes
+        while not fits(self._programs[index].train.compiled, self._mesh):
+            self._halve(index)
+        return self._programs[index].spec.lanes == lanes
 
     def _make_room(self, block: Block) -> None:
         """Trains ``block`` again, which found no memory, in blocks of half its size."""

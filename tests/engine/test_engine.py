@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from evotune import datasets, models
 from evotune._contracts import Binding, Status, fresh
 from evotune._errors import HyperparameterError
 from evotune.engine import Engine
+from evotune.engine._execution import Execution
 from evotune.space import Bool, Categorical, Float, Int, Space
 from evotune.tasks import Classification, Function, Hyperparameters, Regression, Task
 from tests.engine.test_parity import collect_all
@@ -49,6 +52,40 @@ def test_one_compile_per_program_and_none_later(wine, count_compiles):
             engine.submit(proposal)
             collect_all(engine)
     assert later.total() == 0
+
+
+def test_members_train_while_another_program_compiles(wine, monkeypatch):
+    space = Space(learning_rate=RATE, batch_size=Categorical([20, 40]), epochs=2)
+    engine = Engine(wine, space, rows=4)
+    training, call = threading.Event(), Execution.__call__
+
+    def noted(self, block):
+        training.set()
+        return call(self, block)
+
+    second = engine._programs[1].train
+    compile_now = second.compile
+
+    def compile_late(*arguments):
+        assert training.wait(60.0), "the first block waits for the second program"
+        compile_now(*arguments)
+
+    monkeypatch.setattr(Execution, "__call__", noted)
+    monkeypatch.setattr(second, "compile", compile_late)
+    settings = [{"learning_rate": 0.01, "batch_size": size} for size in (20, 40)]
+    engine.submit(fresh(space.encode(settings), np.arange(2)))
+    assert set(collect_all(engine)) == {0, 1}
+
+
+def test_what_goes_wrong_while_compiling_is_raised(wine, monkeypatch):
+    engine = Engine(wine, Space(learning_rate=RATE, epochs=2), rows=2)
+
+    def fail(*arguments):
+        raise MemoryError("no room for the program")
+
+    monkeypatch.setattr(engine._programs[0].train, "compile", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        engine.submit(fresh(rows(2, 1), np.arange(2)))
 
 
 def test_the_training_program_holds_no_collective(wine):
