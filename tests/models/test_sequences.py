@@ -7,11 +7,14 @@ import optax
 import pytest
 from flax import linen
 
-from evotune import nn
+from evotune import datasets, nn
+from evotune._contracts import Binding
 from evotune._errors import HyperparameterError
+from evotune.engine import Engine
 from evotune.models import RNN, Info, Transformer
 from evotune.models._sequences import STEP_NORMS, as_series
-from evotune.tasks import Hyperparameters
+from evotune.space import Bool, Categorical, Space
+from evotune.tasks import Classification, Hyperparameters
 from tests.models.plain import PlainDrop
 
 INFO = Info(input_shape=(6, 2), num_outputs=3)
@@ -323,6 +326,18 @@ def test_one_program_holds_members_of_different_sizes():
             return network.apply(variables, x, train=True, key=jax.random.key(1))[0]
 
         close(got[row], jax.jit(alone)(x), rtol=1e-4, atol=1e-5)
+
+
+def test_norms_and_residuals_of_a_search_share_one_program():
+    task = Classification(datasets.digits(), model=Transformer(patch=16, width=4))
+    norms = {"norm": Categorical(list(STEP_NORMS)), "residual": Bool()}
+    space = Space(norms | {"depth": 1, "heads": 1, "head_size": 2, "epochs": 1})
+    plan = Engine(task, space, rows=4, seed=3, trainings=4).plan
+    assert len(plan.programs) == 1
+    assert plan.bindings["norm"] is Binding.MASKED
+    assert plan.bindings["residual"] is Binding.TRACED
+    with pytest.raises(HyperparameterError, match="must not be 'batch'"):
+        Engine(task, Space(norm="batch", residual=Bool()), rows=4, seed=3, trainings=4)
 
 
 def test_orthogonal_matrices_do_not_depend_on_padding():
