@@ -69,11 +69,12 @@ def study(options: argparse.Namespace) -> dict[str, float]:
     clock = Clock(float(os.environ[STARTED]))
     counts: collections.Counter[str] = collections.Counter()
     jax.monitoring.register_event_listener(lambda event, **_: counts.update([event]))
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, _, fun_name="", **__: counts.update(
-            [event] if "compiler_option" not in fun_name else []  # tried, never run
-        )
-    )
+
+    def count(event: str, _: float, **more: str | int) -> None:
+        if "compiler_option" not in str(more.get("fun_name")):  # tried, never run
+            counts[event] += 1
+
+    jax.monitoring.register_event_duration_secs_listener(count)
     submit = et.engine.Engine.submit
 
     def noted(engine: Any, proposal: Any) -> None:

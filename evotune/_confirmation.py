@@ -50,13 +50,9 @@ class ConfirmedTrial:
 
         if len(self.values) < 2:
             return (float("nan"), float("nan"))
-        low, high = stats.t.interval(
-            0.95,
-            len(self.values) - 1,
-            loc=self.mean,
-            scale=standard_error(self.values),
-        )
-        return (float(low), float(high))
+        freedom = len(self.values) - 1
+        half = float(stats.t.ppf(0.975, freedom)) * standard_error(self.values)
+        return (self.mean - half, self.mean + half)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,6 +100,8 @@ def test_the_interval_is_students():
     )
     expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
     assert trial.interval == pytest.approx((expected.low, expected.high))
+    same = dataclasses.replace(trial, values=np.full(3, 0.5))
+    assert same.interval == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("wrong", [{"top_k": 0}, {"seeds": 0}, {"seeds": 1.5}])
