@@ -70,7 +70,7 @@ def study(options: argparse.Namespace) -> dict[str, float]:
     counts: collections.Counter[str] = collections.Counter()
     jax.monitoring.register_event_listener(lambda event, **_: counts.update([event]))
 
-    def count(event: str, _: float, **more: str | int) -> None:
+    def count(event: str, duration_secs: float, **more: str | int) -> None:  # noqa: ARG001
         if "compiler_option" not in str(more.get("fun_name")):  # tried, never run
             counts[event] += 1
 
