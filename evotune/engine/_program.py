@@ -137,7 +137,7 @@ class Program:
         self._values = values
         self.start = Part(
             spec.name_of("start"),
-            self._over_lanes(start, members=3, shared=2),
+            self._over_lanes(start, members=3, shared=2, in_turn=True),
             self._start_structs,
             optimize=False,
             **options,
@@ -193,7 +193,12 @@ class Program:
         return jax.device_put(values, sharded(self._mesh, REPLICATED))
 
     def _over_lanes(
-        self, function: Callable[..., Member], *, members: int, shared: int
+        self,
+        function: Callable[..., Member],
+        *,
+        members: int,
+        shared: int,
+        in_turn: bool = False,
     ) -> Callable[..., Member]:
         """``function`` of one member, for all lanes of all devices.
 
@@ -201,10 +206,21 @@ class Program:
             function: Its first arguments have an axis of members, the last ones none.
             members: How many of the first.
             shared: How many of the last.
+            in_turn: Whether CPU devices take one member after the other. XLA's runtime
+                of jax 0.10 waits forever for several batched QR decompositions in one
+                program on several CPU devices; initial weights are full of them.
         """
         axes = (0,) * members + (None,) * shared
+        over_lanes = jax.vmap(function, in_axes=axes, axis_name=_LANES)
+        if in_turn and self._mesh.devices.flat[0].platform == "cpu":
+
+            def over_lanes(*arguments: Any) -> Member:
+                rows, rest = arguments[:members], arguments[members:]
+                made: Member = jax.lax.map(lambda row: function(*row, *rest), rows)
+                return made
+
         return jax.shard_map(
-            jax.vmap(function, in_axes=axes, axis_name=_LANES),
+            over_lanes,
             mesh=self._mesh,
             in_specs=(*[MEMBERS] * members, *[REPLICATED] * shared),
             out_specs=MEMBERS,

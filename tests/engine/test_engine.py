@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import jax
@@ -351,3 +354,39 @@ def test_the_template_has_the_shapes_of_a_members_state(wine):
             jax.tree.leaves(template), jax.tree.leaves(state), strict=True
         ):
             assert (struct.shape, struct.dtype) == (leaf.shape, leaf.dtype)
+
+
+DECOMPOSING = """
+import jax, jax.numpy as jnp, numpy as np
+import evotune as et
+from evotune._contracts import fresh
+from evotune.engine import Engine
+
+class Decomposing(et.Task):
+    metric, epochs, steps_per_epoch = "size", 1, 1
+
+    def init(self, hp, key):
+        keys = jax.random.split(key, 3)
+        return [jnp.linalg.qr(jax.random.normal(k, (64, 64)))[0] for k in keys]
+
+    def step(self, hp, state):
+        return [hp.rate * x for x in state]
+
+    def evaluate(self, state):
+        return {"size": jnp.mean(state[0] ** 2)}
+
+engine = Engine(Decomposing(), et.Space(rate=et.Float(0.5, 1.0)), rows=8)
+engine.submit(fresh(np.linspace(0, 1, 8)[:, None], np.arange(8)))
+sizes = [x for x in engine.collect().values if np.isfinite(x)]
+assert len(sizes) == 8, sizes
+"""
+
+
+def test_initial_weights_may_be_decomposed_in_any_number():
+    """jaxlib 0.10 waits forever where several QR decompositions are batched."""
+    subprocess.run(
+        [sys.executable, "-c", DECOMPOSING],
+        env={**os.environ, "EVOTUNE_CACHE": "off"},
+        check=True,
+        timeout=120,
+    )
