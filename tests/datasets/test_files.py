@@ -148,6 +148,11 @@ def test_idx_files_of_every_type_are_read(tmp_path, code, dtype, pack):
     assert got.dtype.isnative
 
 
+def _cut_gzip(content: bytes) -> bytes:
+    """A packed file without its end; no clock in it, as it names a test."""
+    return gzip.compress(content, mtime=0)[:-9]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -155,7 +160,7 @@ def test_idx_files_of_every_type_are_read(tmp_path, code, dtype, pack):
         (b"", "starts with two zero bytes"),
         (b"\0\0\x08\x03\0\0\0\x02", "announces shape"),
         (_idx_bytes(np.zeros((2, 2), "u1"), 8)[:-1], "takes 16 bytes, but it has 15"),
-        (gzip.compress(_idx_bytes(np.zeros(9, "u1"), 8))[:-9], "cannot be read"),
+        (_cut_gzip(_idx_bytes(np.zeros(9, "u1"), 8)), "cannot be read"),
     ],
 )
 def test_broken_idx_files_are_refused_in_words(tmp_path, content, said):
