@@ -62,6 +62,11 @@ def sharded(mesh: Mesh, spec: PartitionSpec) -> NamedSharding:
     return NamedSharding(mesh, spec)
 
 
+def shares_host_memory(mesh: Mesh) -> bool:
+    """Whether the host reads and writes the memory of the devices itself."""
+    return bool(mesh.devices.flat[0].platform == "cpu")
+
+
 def room_for_states(mesh: Mesh) -> float:
     """Bytes that states of members may take on all devices while nobody trains them.
 

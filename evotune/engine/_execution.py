@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 from evotune._contracts import Binding
+from evotune.engine._gathering import gathered
 from evotune.engine._inputs import Input
 from evotune.engine._member import Member
-from evotune.engine._pool import Place
 from evotune.engine._preparation import Preparation
 from evotune.engine._profile import Profile
 from evotune.engine._program import Program
@@ -66,7 +66,7 @@ class Execution:
         if block.start == 0:
             members = program.start(*rows[:3], data, seed)
         else:
-            members = _gathered(
+            members = gathered(
                 program, [job.place for job in jobs if job.place is not None]
             )
         order = self._preparation.order(block.program)
@@ -74,25 +74,3 @@ class Execution:
         trained = jax.block_until_ready(trained)
         self._profile.time(block.program, time.perf_counter() - began)
         return trained
-
-
-def _gathered(program: Program, places: Sequence[Place]) -> Member:
-    """A block of members that were kept in any number of others."""
-    kept = list(dict.fromkeys(place.kept for place in places))
-    if any(block.lanes != program.spec.lanes for block in kept):
-        return _gathered_on_host(program, places)
-    lanes = np.asarray([place.lane for place in places], np.int32)
-    members: Member = program.put(kept[0].block)
-    for block in kept:
-        chosen = np.asarray([place.kept is block for place in places])
-        index = np.where(chosen, lanes, 0).astype(np.int32)
-        source = program.put(block.block)
-        members = program.gather(members, source, *program.put((index, chosen)))
-    return members
-
-
-def _gathered_on_host(program: Program, places: Sequence[Place]) -> Member:
-    """Likewise, of blocks that had more lanes, from before memory ran out."""
-    rows = [place.kept.row(place.lane) for place in places]
-    members: Member = program.put(jax.tree.map(lambda *leaves: np.stack(leaves), *rows))
-    return members

@@ -168,5 +168,12 @@ def host_row(array: jax.Array | np.ndarray, lane: int) -> np.ndarray:
     raise IndexError(lane)
 
 
+def host_lanes(array: jax.Array | np.ndarray) -> list[np.ndarray]:
+    """All lanes of [lanes, ...]; on CPU devices, and on the host, they are views."""
+    if isinstance(array, np.ndarray):
+        return list(array)
+    return [row for shard in _shards(array) for row in np.asarray(shard.data)]
+
+
 def _shards(array: jax.Array) -> list[Any]:
     return sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)

@@ -84,7 +84,8 @@ class Preparation:
         if gather and not self._gathers:
             self._gathers = True
             for program, others in zip(self._programs, self._others, strict=True):
-                others.append(self._pool.submit(program.gather.compile, self.data))
+                if program.gathers:
+                    others.append(self._pool.submit(program.gather.compile, self.data))
 
     def wait(self, index: int) -> None:
         """Returns when the program ``index`` can be called; raises what went wrong."""
@@ -106,7 +107,7 @@ class Preparation:
         program = self._programs[index]
         program.train.compile(self.data)
         program.start.compile(self.data)
-        if self._gathers:
+        if self._gathers and program.gathers:
             program.gather.compile(self.data)
 
     def order(self, index: int) -> Any:

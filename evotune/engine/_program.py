@@ -10,7 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from evotune.engine._devices import MEMBERS, REPLICATED, sharded
+from evotune.engine._devices import (
+    MEMBERS,
+    REPLICATED,
+    sharded,
+    shares_host_memory,
+)
 from evotune.engine._inputs import (
     Input,
     inactive_under,
@@ -39,7 +44,8 @@ class Program:
         start: Makes members before their first epoch.
         train: Trains members for a slice of epochs.
         gather: Fetches members from a block that was kept; compiled only where members
-            continue others.
+            continue others on an accelerator.
+        gathers: Whether they do: whether states must not pass through the host.
     """
 
     def __init__(
@@ -135,6 +141,7 @@ class Program:
             "devices": list(mesh.devices.flat),
         }
         self._values = values
+        self.gathers = not shares_host_memory(mesh)
         self.start = Part(
             spec.name_of("start"),
             self._over_lanes(start, members=3, shared=2, in_turn=True),
@@ -212,7 +219,7 @@ class Program:
         """
         axes = (0,) * members + (None,) * shared
         over_lanes = jax.vmap(function, in_axes=axes, axis_name=_LANES)
-        if in_turn and self._mesh.devices.flat[0].platform == "cpu":
+        if in_turn and shares_host_memory(self._mesh):
 
             def over_lanes(*arguments: Any) -> Member:
                 rows, rest = arguments[:members], arguments[members:]

@@ -13,7 +13,7 @@ import pytest
 
 from evotune import datasets, models
 from evotune._contracts import DROP, FRESH, FULL, Proposal, Status
-from evotune.engine import Engine, _engine, _session
+from evotune.engine import Engine, _engine, _program, _session
 from evotune.engine._costs import CPU
 from evotune.engine._member import Member
 from evotune.engine._pool import Kept, Place, Pool
@@ -68,8 +68,14 @@ def small_blocks(monkeypatch):
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("value", ["last", "best"])
-def test_a_training_in_parts_has_the_bits_of_one_in_one_go(wine, value):
+@pytest.mark.parametrize(
+    ("value", "on_devices"), [("last", False), ("best", False), ("last", True)]
+)
+def test_a_training_in_parts_has_the_bits_of_one_in_one_go(
+    wine, value, on_devices, monkeypatch
+):
+    if on_devices:  # as accelerators fetch states, whose memory is not the host's
+        monkeypatch.setattr(_program, "shares_host_memory", lambda _: False)
     x = np.random.default_rng(0).random((5, 3)).astype(np.float32)
     trials, slots = np.arange(5), np.asarray([3, 7, 0, 1, 2])
     engine = Engine(wine, SPACE, rows=5, value=value)
@@ -86,6 +92,7 @@ def test_a_training_in_parts_has_the_bits_of_one_in_one_go(wine, value):
         ),
     )
     last = run(engine, propose(x, trials, source=slots))
+    assert engine._programs[0].gather.is_compiled == on_devices
     for trial in range(5):
         assert last[trial][2] == whole[trial][2] == 6
         assert last[trial][0] == whole[trial][0]
