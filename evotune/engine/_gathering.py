@@ -35,10 +35,10 @@ def _copied(places: Sequence[Place]) -> Member:
         kept: [host_lanes(leaf) for leaf in jax.tree.leaves(kept.block)]
         for kept in {place.kept for place in places}
     }
-    structure = jax.tree.structure(places[0].kept.block)
+    first, structure = jax.tree.flatten(places[0].kept.block)
     leaves = [
         np.stack([lanes[place.kept][number][place.lane] for place in places])
-        for number in range(structure.num_leaves)
+        for number in range(len(first))
     ]
     members: Member = jax.tree.unflatten(structure, leaves)
     return members
