@@ -130,6 +130,7 @@ class Engine:
             self._mesh,
             self._seed,
             slice_epochs=self._slice_epochs,
+            alike=self._skipped(),
             make_program=self._program,
             on_event=self._tell,
         )
@@ -242,6 +243,11 @@ class Engine:
     def compile_seconds(self) -> float:
         """Seconds from the start of tracing to the end of the last compilation."""
         return self._session.preparation.seconds
+
+    def _skipped(self) -> list[str]:
+        """Sizes of which nothing is computed that no member of a block needs."""
+        sizes = [entry.name for entry in self._inputs if entry.is_size]
+        return [name for name in sizes if name in self.task.skips]
 
     def _tell(self, event: str) -> None:
         if self.on_event is not None:

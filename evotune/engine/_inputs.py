@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -52,12 +52,18 @@ class Input:
             return array
         return array.astype(np.int32 if self.integer else np.float32)
 
-    def value(self, leaf: jax.Array, capacity: Mapping[str, int]) -> Any:
-        """What the task sees for one member's ``leaf``."""
+    def value(
+        self,
+        leaf: jax.Array,
+        capacity: Mapping[str, int],
+        most: Callable[[jax.Array], jax.Array] | None = None,
+    ) -> Any:
+        """What the task sees for one member's ``leaf``; see `member_values`."""
         if self.by_index:
             return nn.Choice(leaf, self.options)
         if self.is_size:
-            return nn.Size(leaf, capacity[self.name])
+            reached = None if most is None else most(leaf)
+            return nn.Size(leaf, capacity[self.name], reached)
         return leaf
 
 
@@ -133,6 +139,7 @@ def member_values(
     *,
     static: Mapping[str, Any],
     capacity: Mapping[str, int],
+    most: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Hyperparameters:
     """The hyperparameters of one member inside a program.
 
@@ -141,9 +148,11 @@ def member_values(
         leaves: Scalar leaf of each one that is not static.
         static: Plain values of the static ones and of the space's constants.
         capacity: What sizes are padded to.
+        most: From a member's leaf to the largest of all that train together; None where
+            that is not known.
     """
     traced = {
-        entry.name: entry.value(leaves[entry.name], capacity)
+        entry.name: entry.value(leaves[entry.name], capacity, most)
         for entry in inputs
         if entry.binding is not Binding.STATIC
     }

@@ -28,8 +28,8 @@ MAX_PROGRAMS = 32
 _SAMPLES = 512
 _QUANTILES = (0.25, 0.4, 0.5, 0.6, 0.75)
 _ASSUMED_TRAININGS = 1000
-_ENOUGH = 8
-"""Samples of a box whose arithmetic is looked at: padded, all are nearly alike."""
+_ENOUGH = 32
+"""Samples of a box whose arithmetic is looked at: padded, they are much alike."""
 
 
 def make_plan(
@@ -114,6 +114,9 @@ class _Planner:
         self._space = space
         self._inputs = inputs
         self._sizes = [entry for entry in inputs if entry.is_size]
+        self._cut = [
+            entry.name for entry in self._sizes if entry.name not in task.skips
+        ]
         self._trainings = trainings
         self._rows = rows
         self._devices = devices
@@ -152,9 +155,9 @@ class _Planner:
         if not box.members or self._useful[box.members[0]] is None:
             return ()
         halves = [
-            self._halves(box, entry.name, size)
-            for entry in self._sizes
-            for size in self._cut_points(box, entry.name)
+            self._halves(box, name, size)
+            for name in self._cut
+            for size in self._cut_points(box, name)
         ]
         return min(halves, key=_seconds, default=())
 
@@ -205,7 +208,8 @@ class _Planner:
         ]
         epochs = float(np.mean([self._epochs(config) for config in sample]))
         steps = float(np.mean([self._task.steps(config) for config in sample]))
-        padded = [{**config, **capacity} for config in sample[:_ENOUGH]]
+        computed = {name: capacity[name] for name in self._cut}
+        padded = [{**config, **computed} for config in sample[:_ENOUGH]]
         known = [self._task.multiply_adds(config) for config in padded]
         if known[0] is None:
             work, count = count_epoch(self._task, self._space, self._inputs, static)

@@ -83,9 +83,12 @@ class Program:
         static = {**space.constants, **spec.static}
         static = {name: static[name] for name in static if name not in inactive}
 
-        def values(leaves: Mapping[str, jax.Array]) -> Hyperparameters:
+        def values(
+            leaves: Mapping[str, jax.Array],
+            most: Callable[[jax.Array], jax.Array] | None = None,
+        ) -> Hyperparameters:
             return member_values(
-                entering, leaves, static=static, capacity=spec.capacity
+                entering, leaves, static=static, capacity=spec.capacity, most=most
             )
 
         def start(
@@ -116,7 +119,7 @@ class Program:
         ) -> Member:
             return train_member(
                 task,
-                values(leaves),
+                values(leaves, _most),
                 trial,
                 replica,
                 member,
@@ -289,6 +292,11 @@ def _gather(into: Member, kept: Member, index: jax.Array, chosen: jax.Array) -> 
 
 def _key(seed: jax.Array) -> jax.Array:
     return jax.random.wrap_key_data(seed, impl="threefry2x32")
+
+
+def _most(size: jax.Array) -> jax.Array:
+    """i32[] the largest of the members on this device; no other one is asked."""
+    return jax.lax.pmax(size, _LANES)
 
 
 def _any_lane(condition: jax.Array) -> jax.Array:

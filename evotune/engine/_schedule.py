@@ -83,7 +83,13 @@ class Block:
 class Schedule:
     """Jobs that wait for a lane, grouped by program and by how far they have come."""
 
-    def __init__(self, lanes: Sequence[int], *, slice_epochs: int | None):
+    def __init__(
+        self,
+        lanes: Sequence[int],
+        *,
+        slice_epochs: int | None,
+        alike: Sequence[str] = (),
+    ):
         """Nothing waits yet.
 
         Args:
@@ -91,9 +97,11 @@ class Schedule:
             slice_epochs: Most epochs of a block, after which those that go on are
                 packed anew; None trains each block to its members' stops. Slices pay
                 where members stop early, and their lanes would stay idle.
+            alike: Hyperparameters that the members of a block are to agree on as far as
+                they can; see `Task.skips`.
         """
         self.lanes = list(lanes)
-        self._slice = slice_epochs
+        self._slice, self._alike = slice_epochs, alike
         self._waiting: dict[tuple[int, int], list[Job]] = {}
 
     def __len__(self) -> int:
@@ -111,18 +119,36 @@ class Schedule:
     def next(self) -> Block | None:
         """The next block, of the group that has waited longest; None without jobs.
 
-        Of a group, those with the nearest stops go first, so that the members of a
-        block end as near to each other as they can.
+        Of a group, the members of a block end as near to each other as they can, after
+        they agree on what they are to agree on.
         """
         if not self._waiting:
             return None
         group = next(iter(self._waiting))
-        jobs = sorted(self._waiting.pop(group), key=lambda job: job.stop)
+        jobs = self._packed(self._waiting.pop(group))
         program, start = group
         chosen, rest = jobs[: self.lanes[program]], jobs[self.lanes[program] :]
         if rest:
             self._waiting = {group: rest, **self._waiting}
-        stop = chosen[-1].stop
+        stop = max(job.stop for job in chosen)
         if self._slice is not None:
             stop = min(stop, start + self._slice)
         return Block(jobs=chosen, lanes=self.lanes[program], start=start, stop=stop)
+
+    def _packed(self, jobs: Collection[Job]) -> list[Job]:
+        """Jobs in an order in which neighbours are alike.
+
+        Stops rise and fall in turn, so that they are near each other as well where one
+        set of values ends and the next begins.
+        """
+        sets: dict[tuple[Any, ...], list[Job]] = {}
+        for job in jobs:
+            values = tuple(job.values[name] for name in self._alike)
+            sets.setdefault(values, []).append(job)
+        return [
+            job
+            for number, values in enumerate(sorted(sets))
+            for job in sorted(
+                sets[values], key=lambda job: job.stop, reverse=number % 2 == 1
+            )
+        ]

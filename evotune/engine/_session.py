@@ -48,6 +48,7 @@ class Session:
         seed: np.ndarray,
         *,
         slice_epochs: int | None,
+        alike: Sequence[str],
         make_program: Callable[[ProgramSpec], Program],
         on_event: Callable[[str], None],
     ):
@@ -62,6 +63,7 @@ class Session:
             mesh: The devices.
             seed: u32[2] on which all randomness of training hangs.
             slice_epochs: See `Schedule`.
+            alike: See `Schedule`.
             make_program: Describes a program of other lanes.
             on_event: Called with a line of text when something worth showing happens.
         """
@@ -73,7 +75,9 @@ class Session:
         self.pool = Pool(room_for_states(mesh))
         self.profile = Profile(specs)
         self._schedule = Schedule(
-            [min(spec.lanes, reader.rows) for spec in specs], slice_epochs=slice_epochs
+            [min(spec.lanes, reader.rows) for spec in specs],
+            slice_epochs=slice_epochs,
+            alike=alike,
         )
         self._execution = Execution(programs, inputs, preparation, seed, self.profile)
         self._running: collections.deque[

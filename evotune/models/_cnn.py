@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from evotune import nn
 from evotune._contracts import Binding
@@ -89,6 +89,8 @@ class CNN:
     head_size: int = 16
     init_scale: float = 1.0
     shape: tuple[int, ...] | None = None
+
+    skips: ClassVar[tuple[str, ...]] = ("depth",)
 
     @property
     def bindings(self) -> Mapping[str, Binding]:

@@ -12,7 +12,7 @@ from flax import linen
 
 from evotune import nn
 from evotune.models._convolutional import Layer, draw_layers, times
-from evotune.models._masked import MaskedNetwork, Size, limited, runs_at
+from evotune.models._masked import MaskedNetwork, Size, limited, runs_at, within_depth
 from evotune.models._network import Variables
 from evotune.models._places import (
     attended,
@@ -79,25 +79,15 @@ class CNNModule(linen.Module):
         for stage in range(self.stages):
             channels = times(self.channels, 2**stage)
             for layer in range(nn.capacity(self.depth)):
-                runs = runs_at(layer, self.depth)
-                features = limited(channels, runs)
-                hidden = nn.Conv(
-                    features,
-                    self.kernel_size,
+                convolution = functools.partial(
+                    CNNModule._layer,
+                    x=x,
+                    place=(stage, layer),
                     inputs=inputs,
-                    use_bias=self.norm == "none",
-                    name=f"conv_{stage}_{layer}",
-                )(x)
-                if self.norm != "none":
-                    norm = nn.Norm(self.norm, features, name=f"norm_{stage}_{layer}")
-                    hidden = norm(hidden, use_running_average=not train)
-                hidden = nn.activation(self.activation, hidden)
-                name = f"se_{stage}_{layer}"
-                hidden = excited(self.se, hidden, features, self.se_ratio, name)
-                if layer:
-                    drop = self._dropped(stage, layer, train)
-                    hidden = with_residual(hidden, x, self.residual, drop=drop)
-                x = hidden if runs is None else jnp.where(runs, hidden, x)
+                    channels=channels,
+                    train=train,
+                )
+                x = within_depth(self, layer, self.depth, convolution, x)
                 inputs = channels
             x = nn.pool(self.pool, x)
         x = attended(self, inputs, x)
@@ -108,6 +98,35 @@ class CNNModule(linen.Module):
         x = nn.activation(self.activation, x)
         x = nn.Dropout(self.dropout, name="dropout")(x, deterministic=not train)
         return nn.Dense(self.outputs, inputs=self.width, name="output")(x)
+
+    def _layer(
+        self,
+        x: jax.Array,
+        place: tuple[int, int],
+        inputs: Size,
+        channels: Size,
+        train: bool,
+    ) -> jax.Array:
+        """What the convolution at ``place``, a stage and a layer of it, makes of x."""
+        stage, layer = place
+        features = limited(channels, runs_at(layer, self.depth))
+        hidden: jax.Array = nn.Conv(
+            features,
+            self.kernel_size,
+            inputs=inputs,
+            use_bias=self.norm == "none",
+            name=f"conv_{stage}_{layer}",
+        )(x)
+        if self.norm != "none":
+            norm = nn.Norm(self.norm, features, name=f"norm_{stage}_{layer}")
+            hidden = norm(hidden, use_running_average=not train)
+        hidden = nn.activation(self.activation, hidden)
+        name = f"se_{stage}_{layer}"
+        hidden = excited(self.se, hidden, features, self.se_ratio, name)
+        if layer:
+            drop = self._dropped(stage, layer, train)
+            hidden = with_residual(hidden, x, self.residual, drop=drop)
+        return hidden
 
     def _dropped(
         self, stage: int, layer: int, train: bool

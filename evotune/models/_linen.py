@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -56,6 +56,10 @@ class LinenNetwork:
     def fitted(self, variables: Variables) -> linen.Module:
         """The module itself; linen modules hold no variables."""
         return self._modules[False]
+
+    def layers(self, params: Mapping[str, Any]) -> Mapping[str, nn.InUse]:
+        """See `Network.layers`: all of a user's own are."""
+        return {}
 
     def init(self, key: jax.Array) -> Variables:
         """Initial variables, exactly as ``module.init`` makes them from ``key``."""

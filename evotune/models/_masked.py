@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from evotune.models._linen import LinenNetwork
 from evotune.models._network import Info, Variables
 
 Size = int | nn.Size
+
+_LAYER = re.compile(r"_(\d+)$")
+"""The place within the depth, in the name of a layer such as "norm_1"."""
 
 
 class MaskedNetwork(LinenNetwork):
@@ -45,6 +49,15 @@ class MaskedNetwork(LinenNetwork):
 
         params = jax.tree_util.tree_map_with_path(scaled, variables["params"])
         return {**variables, "params": params}
+
+    def layers(self, params: Mapping[str, Any]) -> Mapping[str, nn.InUse]:
+        """See `Network.layers`: families number the layers that are within a depth."""
+        depth = getattr(self.module, "depth", 1)
+        if not isinstance(depth, nn.Size):
+            return {}
+        numbered = {name: _LAYER.search(name) for name in params}
+        index = {name: int(found[1]) for name, found in numbered.items() if found}
+        return {name: nn.in_use(index[name], depth) for name in index if index[name]}
 
     def _draw(self, key: jax.Array) -> Variables:
         """Initial variables, not scaled; families draw all of their layers at once."""
@@ -82,6 +95,30 @@ def is_picked(choice: str | nn.Choice, option: str) -> jax.Array | None:
 def runs_at(index: int, depth: Size) -> jax.Array | None:
     """bool[], whether a block is within the depth; None where it is certain."""
     return index < depth.active if isinstance(depth, nn.Size) and index else None
+
+
+def within_depth(
+    module: linen.Module,
+    index: int,
+    depth: Size,
+    layer: Callable[[Any], jax.Array],
+    past: jax.Array,
+) -> jax.Array:
+    """What ``layer(module)`` makes where layer ``index`` is within the depth.
+
+    Elsewhere ``past``. A layer that no member trained together needs is not computed.
+    """
+    if not isinstance(depth, nn.Size) or not index:
+        return layer(module)
+    used = nn.in_use(index, depth)
+
+    def masked(module: Any) -> jax.Array:
+        return jnp.where(used.active, layer(module), past)
+
+    if used.reached is None:
+        return masked(module)
+    made: jax.Array = linen.cond(used.reached, masked, lambda _: past, module)
+    return made
 
 
 def limited(size: Size, used: jax.Array | None) -> Size:

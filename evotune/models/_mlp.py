@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from evotune import nn
 from evotune._contracts import Binding
@@ -87,6 +87,8 @@ class MLP:
     init_scale: float = 1.0
     drop_path: float = 0.0
     bottleneck: float | None = None
+
+    skips: ClassVar[tuple[str, ...]] = ("depth",)
 
     @property
     def bindings(self) -> Mapping[str, Binding]:

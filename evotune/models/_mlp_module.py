@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
-from evotune.models._masked import MaskedNetwork
+from evotune.models._masked import MaskedNetwork, within_depth
 from evotune.models._mlp_sizes import Layer, Width, hidden_layers
 from evotune.models._network import Variables
 from evotune.models._residual import path_rate, resized, with_residual
@@ -57,23 +57,12 @@ class MLPModule(linen.Module):
         x = x.reshape((x.shape[0], -1))
         inputs: int | nn.Size = x.shape[-1]
         for index, layer in enumerate(self.layers(inputs)):
-            read = self._narrowed(x, index, layer, train)
-            hidden = self._hidden(read, index, layer.reads, layer.width, train)
-            if index > 0:
-                rate = path_rate(self.drop_path, index, nn.active(self.depth))
-                drop = nn.DropPath(rate, name=f"drop_path_{index}")
-                hidden = with_residual(
-                    hidden,
-                    x,
-                    self.residual,
-                    layer.keeps_size,
-                    drop=functools.partial(drop, deterministic=not train),
-                )
-            hidden = resized(hidden, nn.capacity(layer.outputs))
-            if index > 0 and isinstance(self.depth, nn.Size):
-                past = resized(x, nn.capacity(layer.outputs))
-                hidden = jnp.where(index < self.depth.active, hidden, past)
-            x, inputs = hidden, layer.outputs
+            made = functools.partial(
+                MLPModule._layer, x=x, index=index, layer=layer, train=train
+            )
+            past = resized(x, nn.capacity(layer.outputs))
+            x = within_depth(self, index, self.depth, made, past)
+            inputs = layer.outputs
         return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
 
     def layers(self, inputs: int | nn.Size) -> list[Layer]:
@@ -85,6 +74,22 @@ class MLPModule(linen.Module):
             residual=self.residual,
             bottleneck=self.bottleneck,
         )
+
+    def _layer(self, x: jax.Array, index: int, layer: Layer, train: bool) -> jax.Array:
+        """What hidden layer ``index`` makes of x, in its capacity."""
+        read = self._narrowed(x, index, layer, train)
+        hidden = self._hidden(read, index, layer.reads, layer.width, train)
+        if index > 0:
+            rate = path_rate(self.drop_path, index, nn.active(self.depth))
+            drop = nn.DropPath(rate, name=f"drop_path_{index}")
+            hidden = with_residual(
+                hidden,
+                x,
+                self.residual,
+                layer.keeps_size,
+                drop=functools.partial(drop, deterministic=not train),
+            )
+        return resized(hidden, nn.capacity(layer.outputs))
 
     def _hidden(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 
+from evotune import nn
 from evotune._contracts import Binding
 
 Variables = dict[str, Any]
@@ -46,6 +47,10 @@ class Network(Protocol):
         """The Flax module to hand out; one that holds its variables holds these."""
         ...
 
+    def layers(self, params: Mapping[str, Any]) -> Mapping[str, nn.InUse]:
+        """Whether layers that may be out of use are, by their name in ``params``."""
+        ...
+
     def init(self, key: jax.Array) -> Variables:
         """Initial variables. ``key`` is consumed."""
         ...
@@ -67,6 +72,11 @@ class Model(Protocol):
     @property
     def bindings(self) -> Mapping[str, Binding]:
         """Hyperparameters it knows by name, and how each one is bound."""
+        ...
+
+    @property
+    def skips(self) -> Collection[str]:
+        """Sizes of which nothing is computed that no member trained together needs."""
         ...
 
     def network(self, hp: Any, info: Info) -> Network:

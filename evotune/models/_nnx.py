@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -40,6 +40,10 @@ class NnxNetwork:
     def fitted(self, variables: Variables) -> nnx.Module:
         """The module with ``variables`` in it, in evaluation mode."""
         return self._restored(variables)
+
+    def layers(self, params: Mapping[str, Any]) -> Mapping[str, nn.InUse]:
+        """See `Network.layers`: all of a user's own are."""
+        return {}
 
     def init(self, key: jax.Array) -> Variables:
         """Initial variables, exactly as ``build(nnx.Rngs(key))`` makes them."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
 from evotune.models._convolutional import Layer, draw_layers
-from evotune.models._masked import MaskedNetwork, Size, picked, runs_at
+from evotune.models._masked import MaskedNetwork, Size, picked, within_depth
 from evotune.models._network import Variables
 from evotune.models._places import attended, draw_attention, excited, gate_layers
 from evotune.models._residual import path_rate, resized
@@ -77,24 +79,12 @@ class ResNetModule(linen.Module):
         x = x.reshape((x.shape[0], *self.shape))
         x = _convolved(stem(self), self.norm, x, "stem", train=train)
         x = nn.activation(self.activation, x)
-        depth = nn.active(self.depth)
         for stage in range(self.stages):
             for index in range(nn.capacity(self.depth)):
-                before = stage * depth + index
-                y = _Block(
-                    convolutions=tuple(main_path(self, stage, index)),
-                    projection=None if index else projection(self, stage),
-                    outputs=nn.capacity(outputs_of(self, stage)),
-                    skip=self.skip,
-                    norm=self.norm,
-                    activation=self.activation,
-                    drop_path=path_rate(self.drop_path, before, self.stages * depth),
-                    se=self.se,
-                    se_ratio=self.se_ratio,
-                    name=block_name(stage, index),
-                )(x, train=train)
-                runs = runs_at(index, self.depth)
-                x = y if runs is None else jnp.where(runs, y, x)
+                block = functools.partial(
+                    ResNetModule._block, x=x, stage=stage, index=index, train=train
+                )
+                x = within_depth(self, index, self.depth, block, x)
         last = outputs_of(self, self.stages - 1)
         x = attended(self, last, x)
         pooled = picked(
@@ -110,6 +100,25 @@ class ResNetModule(linen.Module):
             pooled, deterministic=not train
         )
         return nn.Dense(self.outputs, inputs=last, name="output")(pooled)
+
+    def _block(self, x: jax.Array, stage: int, index: int, train: bool) -> jax.Array:
+        """What block ``index`` of a stage makes of x."""
+        depth = nn.active(self.depth)
+        before = stage * depth + index
+        block = _Block(
+            convolutions=tuple(main_path(self, stage, index)),
+            projection=None if index else projection(self, stage),
+            outputs=nn.capacity(outputs_of(self, stage)),
+            skip=self.skip,
+            norm=self.norm,
+            activation=self.activation,
+            drop_path=path_rate(self.drop_path, before, self.stages * depth),
+            se=self.se,
+            se_ratio=self.se_ratio,
+            name=block_name(stage, index),
+        )
+        made: jax.Array = block(x, train=train)
+        return made
 
 
 class _Block(linen.Module):

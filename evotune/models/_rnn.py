@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,13 @@ from flax import linen
 from evotune import nn
 from evotune._contracts import Binding
 from evotune.models._checks import value_problems
-from evotune.models._masked import MaskedNetwork, limited, picked, runs_at
+from evotune.models._masked import (
+    MaskedNetwork,
+    limited,
+    picked,
+    runs_at,
+    within_depth,
+)
 from evotune.models._network import Info, Variables
 from evotune.models._residual import with_residual
 from evotune.models._sequences import (
@@ -83,19 +90,10 @@ class RNNModule(linen.Module):
             valid = None if self.each_step else x >= 0
             x = nn.Embed(self.vocab_size, self.width, name="embed")(jnp.maximum(x, 0))
         for index in range(nn.capacity(self.depth)):
-            runs = runs_at(index, self.depth)
-            features = limited(self.width, runs)
-            cell = make_cell(self.cell, inputs, features)
-            hidden: Any = linen.RNN(cell, name=f"layer_{index}")(x)
-            # None of `STEP_NORMS` has running statistics.
-            norm = nn.Norm(self.norm, features, name=f"norm_{index}")
-            hidden = norm(hidden, use_running_average=False)
-            hidden = nn.Dropout(self.dropout, name=f"dropout_{index}")(
-                hidden, deterministic=not train
+            layer = functools.partial(
+                RNNModule._layer, x=x, index=index, inputs=inputs, train=train
             )
-            same = index > 0 or self.vocab_size is not None
-            hidden = with_residual(hidden, x, self.residual, same)
-            x = hidden if runs is None else jnp.where(runs, hidden, x)
+            x = within_depth(self, index, self.depth, layer, x)
             inputs = self.width
         if not self.each_step:
             makers = {
@@ -104,6 +102,22 @@ class RNNModule(linen.Module):
             }
             x = picked(self.pooling, POOLINGS, "pooling", makers)
         return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
+
+    def _layer(
+        self, x: jax.Array, index: int, inputs: int | nn.Size, train: bool
+    ) -> jax.Array:
+        """What layer ``index`` makes of f32[B, T, inputs]."""
+        features = limited(self.width, runs_at(index, self.depth))
+        cell = make_cell(self.cell, inputs, features)
+        hidden: Any = linen.RNN(cell, name=f"layer_{index}")(x)
+        # None of `STEP_NORMS` has running statistics.
+        norm = nn.Norm(self.norm, features, name=f"norm_{index}")
+        hidden = norm(hidden, use_running_average=False)
+        hidden = nn.Dropout(self.dropout, name=f"dropout_{index}")(
+            hidden, deterministic=not train
+        )
+        same = index > 0 or self.vocab_size is not None
+        return with_residual(hidden, x, self.residual, same)
 
 
 def make_cell(
@@ -172,6 +186,8 @@ class RNN:
     dropout: float = 0.0
     patch: int = 1
     init_scale: float = 1.0
+
+    skips: ClassVar[tuple[str, ...]] = ("depth",)
 
     @property
     def bindings(self) -> Mapping[str, Binding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from evotune import nn
 from evotune._contracts import Binding
@@ -104,6 +104,8 @@ class Transformer:
     init_scale: float = 1.0
     image_shape: tuple[int, ...] | None = None
     patch: int = 1
+
+    skips: ClassVar[tuple[str, ...]] = ("depth",)
 
     @property
     def bindings(self) -> Mapping[str, Binding]:

@@ -9,7 +9,14 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
-from evotune.models._masked import is_picked, limited, picked, product, runs_at
+from evotune.models._masked import (
+    is_picked,
+    limited,
+    picked,
+    product,
+    runs_at,
+    within_depth,
+)
 from evotune.models._residual import path_rate, with_residual
 from evotune.models._sequences import as_series, check_symbols, mean_of_steps
 
@@ -89,24 +96,10 @@ class TransformerModule(linen.Module):
                 valid = jnp.pad(valid, ((0, 0), (0, 1)), constant_values=True)
         x = nn.Dropout(self.dropout, name="dropout_embed")(x, deterministic=not train)
         for index in range(nn.capacity(self.depth)):
-            runs = runs_at(index, self.depth)
-            y = _Block(
-                width=self.width,
-                inner_width=limited(self.width, runs),
-                heads=limited(self.heads, runs),
-                head_size=self.head_size,
-                hidden=limited(product(self.width, self.mlp_ratio), runs),
-                activation=self.activation,
-                norm=self.norm,
-                norm_position=self.norm_position,
-                residual=self.residual,
-                dropout=self.dropout,
-                attention_dropout=self.attention_dropout,
-                drop_path=path_rate(self.drop_path, index, nn.active(self.depth)),
-                causal=self.each_step,
-                name=f"block_{index}",
-            )(x, train=train, valid=valid)
-            x = y if runs is None else jnp.where(runs, y, x)
+            block = functools.partial(
+                TransformerModule._block, x=x, index=index, train=train, valid=valid
+            )
+            x = within_depth(self, index, self.depth, block, x)
         if pools_class:
             x = x[:, -1]
         elif not self.each_step:
@@ -125,6 +118,30 @@ class TransformerModule(linen.Module):
             },
         )
         return nn.Dense(self.outputs, inputs=self.width, name="output")(x)
+
+    def _block(
+        self, x: jax.Array, index: int, train: bool, valid: jax.Array | None
+    ) -> jax.Array:
+        """What block ``index`` makes of f32[B, T, width]."""
+        runs = runs_at(index, self.depth)
+        block = _Block(
+            width=self.width,
+            inner_width=limited(self.width, runs),
+            heads=limited(self.heads, runs),
+            head_size=self.head_size,
+            hidden=limited(product(self.width, self.mlp_ratio), runs),
+            activation=self.activation,
+            norm=self.norm,
+            norm_position=self.norm_position,
+            residual=self.residual,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            drop_path=path_rate(self.drop_path, index, nn.active(self.depth)),
+            causal=self.each_step,
+            name=f"block_{index}",
+        )
+        made: jax.Array = block(x, train=train, valid=valid)
+        return made
 
     def _embedded(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         """f32[B, T, width], and bool[B, T] where symbols are; None where all are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from flax import linen
 
@@ -26,6 +26,7 @@ class UserModel:
     """
 
     build: Callable[..., Any]
+    skips: ClassVar[tuple[str, ...]] = ()
 
     @property
     def bindings(self) -> Mapping[str, Binding]:

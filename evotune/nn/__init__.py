@@ -25,7 +25,16 @@ from evotune.nn._norms import (
 from evotune.nn._penalties import absolute_sum
 from evotune.nn._pool import POOLS, pool, reduce_windows
 from evotune.nn._squeeze_excitation import SqueezeExcitation
-from evotune.nn._traced import Choice, Size, active, capacity, select, unit_mask
+from evotune.nn._traced import (
+    Choice,
+    InUse,
+    Size,
+    active,
+    capacity,
+    in_use,
+    select,
+    unit_mask,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,6 +47,7 @@ __all__ = [
     "DropPath",
     "Dropout",
     "Embed",
+    "InUse",
     "KernelShape",
     "LayerNorm",
     "MultiHeadAttention",
@@ -54,6 +64,7 @@ __all__ = [
     "drop_path",
     "dropout",
     "first_tap",
+    "in_use",
     "lecun_normal",
     "lecun_normals",
     "norm_kinds",

@@ -28,10 +28,14 @@ class Size:
     Attributes:
         active: i32[] number of units in use, 0 <= active <= capacity.
         capacity: Units that arrays are padded to.
+        most: i32[] the largest ``active`` of the members that train together, one value
+            for all of them, so that what nobody needs can be skipped; None where it is
+            not known.
     """
 
     active: jax.Array
     capacity: int
+    most: jax.Array | None = None
 
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError(_NOT_STATIC.format(kind="Size"))
@@ -70,6 +74,26 @@ class Choice:
 
     def __str__(self) -> NoReturn:
         raise TypeError(_NOT_STATIC.format(kind="Choice"))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class InUse:
+    """Whether a layer is in use.
+
+    Attributes:
+        active: bool[], by this member.
+        reached: bool[], by any of the members that train together, one value for all of
+            them; None where that is not known.
+    """
+
+    active: jax.Array
+    reached: jax.Array | None
+
+
+def in_use(index: int, depth: Size) -> InUse:
+    """Whether the layer that has ``index`` others below it is within ``depth``."""
+    most = depth.most
+    return InUse(index < depth.active, None if most is None else index < most)
 
 
 def capacity(size: int | Size) -> int:

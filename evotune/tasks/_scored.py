@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -154,6 +154,11 @@ class Scored(Task):
         if self.sparsity is not None:
             names.append(SPARSITY)
         return ("train_loss", *names)
+
+    @property
+    def skips(self) -> Collection[str]:
+        """See `Task.skips`."""
+        return getattr(self.model, "skips", ())
 
     def network(self, hp: Hyperparameters) -> Network:
         """The network of one member."""

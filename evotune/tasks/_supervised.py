@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from evotune import training
 from evotune._contracts import Binding
 from evotune.augmentation import BINDINGS as AUGMENTATION_BINDINGS
 from evotune.augmentation import augment, check_augmentation, partners
 from evotune.datasets import Corpus, Dataset
+from evotune.models import Network
 from evotune.tasks._averaging import Average
 from evotune.tasks._checks import check_lengths, check_symbols
 from evotune.tasks._hyperparameters import Hyperparameters
@@ -60,8 +60,8 @@ class Supervised(Scored):
         super().__init__(dataset, **settings)
         self.regularized = training.regularized(regularize)
 
-    def _optimizer(self, hp: Mapping[str, Any]) -> optax.GradientTransformation:
-        return training.make_optimizer(hp, decayed=self.regularized)
+    def _stepper(self, hp: Mapping[str, Any], network: Network) -> training.Stepper:
+        return training.Stepper(hp=hp, decayed=self.regularized, layers=network.layers)
 
     @abc.abstractmethod
     def loss(
@@ -96,10 +96,11 @@ class Supervised(Scored):
 
     def init(self, hp: Hyperparameters, key: jax.Array) -> TrainState:
         """Fresh variables and optimiser state. ``key`` is consumed."""
-        variables = self.network(hp).init(key)
+        network = self.network(hp)
+        variables = network.init(key)
         return TrainState(
             variables=variables,
-            optimizer=self._optimizer(hp).init(variables["params"]),
+            optimizer=self._stepper(hp, network).init(variables["params"]),
             average=Average.start(variables) if "ema" in hp else None,
             step=jnp.zeros((), jnp.int32) if training.is_scheduled(hp) else None,
         )
@@ -120,7 +121,7 @@ class Supervised(Scored):
         )
         x, weight = augment(key, x, hp)
         now = training.at_step(hp, state.step, self._own_steps(hp))
-        network, optimizer = self.network(hp), self._optimizer(now)
+        network = self.network(hp)
 
         def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             variables = {**state.variables, "params": params}
@@ -133,7 +134,7 @@ class Supervised(Scored):
             return loss + penalty(now, params, self.regularized), (loss, variables)
 
         ema = hp["ema"] if state.average is not None else None
-        new, loss = state.after(objective, optimizer, ema)
+        new, loss = state.after(objective, self._stepper(now, network), ema)
         return new, {"train_loss": loss}
 
     def _own_steps(self, hp: Mapping[str, Any]) -> Any:

@@ -76,6 +76,14 @@ class Task(abc.ABC):
     bindings: ClassVar[Mapping[str, Binding]] = {}
 
     @property
+    def skips(self) -> Collection[str]:
+        """Padded sizes of which nothing is computed that no block's member needs.
+
+        The engine trains members with alike values of them together.
+        """
+        return ()
+
+    @property
     def records(self) -> tuple[str, ...] | None:
         """All that `step` and `evaluate` record; None where it takes a trace to see."""
         return None

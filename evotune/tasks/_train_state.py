@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import optax
 
 from evotune.tasks._averaging import Average
+from evotune.training import Stepper
 
 Objective = Callable[[Any], tuple[jax.Array, tuple[jax.Array, Any]]]
 """params -> (what is minimised, (the loss that is recorded, all variables after))."""
@@ -38,26 +38,25 @@ class TrainState:
         return self.variables if self.average is None else self.average.variables
 
     def after(
-        self, objective: Objective, optimizer: optax.GradientTransformation, ema: Any
+        self, objective: Objective, stepper: Stepper, ema: Any
     ) -> tuple[TrainState, jax.Array]:
-        """The state after one step of ``optimizer`` down ``objective``, and its loss.
+        """The state after one step of ``stepper`` down ``objective``, and its loss.
 
         Args:
             objective: Of the parameters.
-            optimizer: What turns the gradient into a step.
+            stepper: What turns the gradient into a step.
             ema: Decay of the average; not read where the state has none.
         """
         params = self.variables["params"]
         gradients, (loss, variables) = jax.grad(objective, has_aux=True)(params)
-        updates, optimizer_state = optimizer.update(gradients, self.optimizer, params)
-        params = optax.apply_updates(params, updates)
+        params, optimizer = stepper.step(gradients, self.optimizer, params)
         variables = {**variables, "params": params}
         average = self.average
         if average is not None:
             average = average.including(variables, ema)
         new = TrainState(
             variables=variables,
-            optimizer=optimizer_state,
+            optimizer=optimizer,
             average=average,
             step=None if self.step is None else self.step + 1,
         )

@@ -13,6 +13,7 @@ from evotune.training._names import BINDINGS
 from evotune.training._optimizers import OPTIMIZERS, make_optimizer
 from evotune.training._over_time import at_step, is_scheduled
 from evotune.training._regularized import Mask, Regularize, is_kernel, regularized
+from evotune.training._stepper import Stepper
 from evotune.training.schedules import SCHEDULES
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "SCHEDULES",
     "Mask",
     "Regularize",
+    "Stepper",
     "at_step",
     "check_training",
     "ignores",

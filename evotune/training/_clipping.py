@@ -8,6 +8,12 @@ from typing import Any
 import optax
 
 
+def unclipped(hp: Mapping[str, Any]) -> dict[str, Any]:
+    """``hp`` without bounds on the gradient."""
+    bounds = ("gradient_clip_value", "gradient_clip")
+    return {name: value for name, value in hp.items() if name not in bounds}
+
+
 def clipping(hp: Mapping[str, Any]) -> list[optax.GradientTransformation]:
     """What bounds the gradient before the optimiser sees it; none where not asked.
 
