@@ -30,7 +30,11 @@ from evotune.space import Space
 from evotune.tasks import Task
 
 _SLICES = 4
-"""Slices of a training whose members may stop early."""
+"""Slices of a training whose members stop at different epochs."""
+
+_SLICE_SECONDS = 0.3
+"""Shorter slices of a block are not worth packing members anew, which takes some 10 ms,
+where their epochs are known beforehand."""
 
 
 class Engine:
@@ -112,8 +116,7 @@ class Engine:
         self._keep_best = value == "best"
         self._programs = [self._program(spec) for spec in self._plan.programs]
         self._intake = Intake(task, space, self._plan, structural=self.structural)
-        stops_early = "patience" in space.names or "patience" in space.constants
-        self._slice_epochs = -(-self.points // _SLICES) if stops_early else None
+        self._slice_epochs = [self._slice(spec) for spec in self._plan.programs]
         self._begin(seed)
 
     def _begin(self, seed: int) -> None:
@@ -243,6 +246,14 @@ class Engine:
     def compile_seconds(self) -> float:
         """Seconds from the start of tracing to the end of the last compilation."""
         return self._session.preparation.seconds
+
+    def _slice(self, spec: ProgramSpec) -> int | None:
+        """Epochs after which the members of a program are packed anew."""
+        stops_early = "patience" in {*self.space.names, *self.space.constants}
+        is_long = spec.seconds * spec.lanes / _SLICES > _SLICE_SECONDS
+        if stops_early or ("epochs" in self.space.names and is_long):
+            return -(-self.points // _SLICES)
+        return None
 
     def _skipped(self) -> list[str]:
         """Sizes of which nothing is computed that no member of a block needs."""

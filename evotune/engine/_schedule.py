@@ -87,21 +87,22 @@ class Schedule:
         self,
         lanes: Sequence[int],
         *,
-        slice_epochs: int | None,
+        slice_epochs: Sequence[int | None],
         alike: Sequence[str] = (),
     ):
         """Nothing waits yet.
 
         Args:
             lanes: Most members of a block of each program.
-            slice_epochs: Most epochs of a block, after which those that go on are
-                packed anew; None trains each block to its members' stops. Slices pay
-                where members stop early, and their lanes would stay idle.
+            slice_epochs: Most epochs of a block of each program, after which those that
+                go on are packed anew; None trains each block to its members' stops.
+                Slices pay where members stop at different epochs, and the lanes of the
+                first would stay idle.
             alike: Hyperparameters that the members of a block are to agree on as far as
                 they can; see `Task.skips`.
         """
         self.lanes = list(lanes)
-        self._slice, self._alike = slice_epochs, alike
+        self._slices, self._alike = list(slice_epochs), alike
         self._waiting: dict[tuple[int, int], list[Job]] = {}
 
     def __len__(self) -> int:
@@ -116,24 +117,45 @@ class Schedule:
         """Drops all that waits."""
         self._waiting.clear()
 
-    def next(self) -> Block | None:
-        """The next block, of the group that has waited longest; None without jobs.
+    def next(self, running: Collection[Block] = ()) -> Block | None:
+        """The next block, of the group that has waited longest; None where none is due.
 
-        Of a group, the members of a block end as near to each other as they can, after
-        they agree on what they are to agree on.
+        A group that does not fill the lanes waits for members that are behind it. Of a
+        group, the members of a block end as near to each other as they can, after they
+        agree on what they are to agree on.
+
+        Args:
+            running: Blocks whose members may go on.
         """
-        if not self._waiting:
+        due = (
+            group
+            for group, jobs in self._waiting.items()
+            if len(jobs) >= self.lanes[group[0]] or not self._grows(group, running)
+        )
+        group = next(due, None)
+        if group is None:
             return None
-        group = next(iter(self._waiting))
         jobs = self._packed(self._waiting.pop(group))
         program, start = group
         chosen, rest = jobs[: self.lanes[program]], jobs[self.lanes[program] :]
         if rest:
             self._waiting = {group: rest, **self._waiting}
         stop = max(job.stop for job in chosen)
-        if self._slice is not None:
-            stop = min(stop, start + self._slice)
+        most = self._slices[program]
+        if most is not None:
+            stop = min(stop, start + most)
         return Block(jobs=chosen, lanes=self.lanes[program], start=start, stop=stop)
+
+    def _grows(self, group: tuple[int, int], running: Collection[Block]) -> bool:
+        """Whether members may yet come up to where a group is."""
+        program, start = group
+        behind = any(p == program and s < start for p, s in self._waiting)
+        return behind or any(
+            block.program == program
+            and block.stop <= start
+            and any(job.stop > block.stop for job in block.jobs)
+            for block in running
+        )
 
     def _packed(self, jobs: Collection[Job]) -> list[Job]:
         """Jobs in an order in which neighbours are alike.

@@ -47,7 +47,7 @@ class Session:
         mesh: Mesh,
         seed: np.ndarray,
         *,
-        slice_epochs: int | None,
+        slice_epochs: Sequence[int | None],
         alike: Sequence[str],
         make_program: Callable[[ProgramSpec], Program],
         on_event: Callable[[str], None],
@@ -68,7 +68,7 @@ class Session:
             on_event: Called with a line of text when something worth showing happens.
         """
         self._programs, self._reader, self._mesh = programs, reader, mesh
-        self._slices = slice_epochs is not None
+        self._slices = any(slice_epochs)
         self._make_program, self._tell = make_program, on_event
         specs = [program.spec for program in programs]
         self.preparation = preparation
@@ -151,7 +151,7 @@ class Session:
 
     def _dispatch(self) -> None:
         while len(self._running) < _IN_FLIGHT:
-            block = self._schedule.next()
+            block = self._schedule.next([running for running, _ in self._running])
             if block is None:
                 return
             self.preparation.wait(block.program)

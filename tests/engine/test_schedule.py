@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evotune._contracts import fresh
-from evotune.engine import Engine
+from evotune.engine import Engine, _engine
 from evotune.engine._schedule import Job, Schedule
 from evotune.space import Float, Int, Space
 from tests.engine.test_parity import collect_all
@@ -41,7 +41,7 @@ JOBS = st.lists(
 def play(shapes, lanes, slice_epochs):
     """The blocks of a whole run, as lists of (trial, start, stop), and its ends."""
     jobs = [job(n, p, s, s + more) for n, (p, s, more) in enumerate(shapes)]
-    schedule = Schedule(lanes, slice_epochs=slice_epochs)
+    schedule = Schedule(lanes, slice_epochs=[slice_epochs] * len(lanes))
     schedule.add(jobs)
     blocks, trained = [], {job.member[0]: job.start for job in jobs}
     while (block := schedule.next()) is not None:
@@ -83,6 +83,21 @@ def test_members_that_go_on_are_packed_anew():
     assert [len(block) for block in blocks] == [3, 3, 3]
 
 
+def test_a_group_that_may_grow_waits_until_it_fills_the_lanes():
+    schedule = Schedule([3], slice_epochs=[4])
+    schedule.add([job(n, 0, 0, 8) for n in range(5)])
+    first = schedule.next()
+    schedule.add([j.moved(None, 0, 4) for j in first.jobs[:2]])  # one has diverged
+    second = schedule.next()
+    assert [(b.start, len(b.jobs)) for b in (first, second)] == [(0, 3), (0, 2)]
+    assert schedule.next([second]) is None
+    assert len(schedule) == 2
+    schedule.add([j.moved(None, 0, 4) for j in second.jobs])
+    third = schedule.next()
+    assert (third.start, len(third.jobs)) == (4, 3)
+    assert len(schedule.next([third]).jobs) == 1  # nobody is behind it any more
+
+
 def test_lanes_of_members_that_stopped_early_are_filled():
     space = Space(turn=Float(0.0, 12.0), patience=Int(1, 6), min_delta=0.5)
     x = np.random.default_rng(0).random((40, 2)).astype(np.float32)
@@ -91,7 +106,7 @@ def test_lanes_of_members_that_stopped_early_are_filled():
         engine = Engine(Scripted(), space, rows=40, max_programs=1)
         lanes = 2 * (engine._programs[0].spec.lanes // 4)
         if not sliced:
-            engine._slice_epochs = None
+            engine._slice_epochs = [None]
         engine._begin(0)
         engine._session._schedule.lanes = [lanes]
         engine.submit(fresh(jnp.asarray(x), jnp.arange(40)))
@@ -101,6 +116,23 @@ def test_lanes_of_members_that_stopped_early_are_filled():
     for trial in range(40):
         assert found[True][trial][0] == found[False][trial][0]
         assert found[True][trial][2] == found[False][trial][2]
+
+
+def test_known_ends_are_packed_anew_where_slices_are_long(monkeypatch):
+    space = Space(turn=Float(0.0, 12.0), epochs=Int(1, 12))
+    x = np.random.default_rng(0).random((40, 2)).astype(np.float32)
+    shares, found = [], []
+    for worth in (np.inf, -1.0):
+        monkeypatch.setattr(_engine, "_SLICE_SECONDS", worth)
+        engine = Engine(Scripted(), space, rows=40, max_programs=1)
+        engine._session._schedule.lanes = [2 * (engine._programs[0].spec.lanes // 4)]
+        engine.submit(fresh(jnp.asarray(x), jnp.arange(40)))
+        found.append(collect_all(engine))
+        shares.append(engine.profile.utilisation)
+    assert shares[1] > shares[0] + 0.05, shares
+    for trial in range(40):
+        assert found[0][trial][0] == found[1][trial][0]
+        assert found[0][trial][2] == found[1][trial][2]
 
 
 def test_utilisation_counts_idle_lanes():
