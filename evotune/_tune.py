@@ -108,6 +108,7 @@ def tune(
             static=static,
             max_programs=max_programs,
             trainings=budget.total(algorithm.batch_size),
+            recorded_plan=study.plan,
             on_event=shown.event,
         )
         study.run(

@@ -15,7 +15,8 @@ from evotune._cache import CachedFunction
 from evotune._contracts import Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
-from evotune.engine._costs import default_costs
+from evotune.engine._calibrated import recorded_costs, stored_costs
+from evotune.engine._costs import Costs, default_costs
 from evotune.engine._devices import local_mesh, one_cpu_device_per_core
 from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._intake import Intake
@@ -46,6 +47,10 @@ class Engine:
         trainings: Expected number of trainings, which the plan weighs; None if unknown.
         max_programs: Most programs that padded sizes are spread over; None leaves it
             to the plan.
+        recorded_plan: What `Plan.to_json` made of the plan of a study that goes on, as
+            JSON values: its costs count, if it was made for the same kind of device.
+        costs: What the plan rests on. None takes those of ``recorded_plan``, else those
+            that `calibrate` has stored for these devices, else those that ship.
         on_event: Called with a line of text when something worth showing happens.
 
     Raises:
@@ -63,6 +68,8 @@ class Engine:
         static: Collection[str] = (),
         trainings: int | None = None,
         max_programs: int | None = None,
+        recorded_plan: Mapping[str, Any] | None = None,
+        costs: Costs | None = None,
         on_event: Callable[[str], None] | None = None,
     ):
         """See the class."""
@@ -97,7 +104,9 @@ class Engine:
             keep_best=value == "best",
         )
         self._mesh = local_mesh()
-        device = self._mesh.devices.flat[0]
+        kind = self._mesh.devices.flat[0].device_kind
+        if costs is None:
+            costs = recorded_costs(recorded_plan, kind) or stored_costs(self._mesh)
         self._plan = make_plan(
             task,
             space,
@@ -105,8 +114,8 @@ class Engine:
             rows=rows,
             trainings=trainings,
             devices=self._mesh.size,
-            device_kind=device.device_kind,
-            costs=default_costs(device.device_kind),
+            device_kind=kind,
+            costs=costs or default_costs(kind),
             max_programs=max_programs,
         )
         self._keep_best = value == "best"

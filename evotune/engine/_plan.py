@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evotune._contracts import Binding
+from evotune.engine._costs import Costs, default_costs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class Plan:
         rows: Members of one proposal.
         trainings: Number of trainings that it was made for.
         compile_seconds: Expected seconds to compile everything.
+        costs: What compiling and arithmetic were taken to cost.
     """
 
     bindings: Mapping[str, Binding]
@@ -71,6 +73,7 @@ class Plan:
     rows: int
     trainings: int
     compile_seconds: float
+    costs: Costs
 
     def program_for(self, config: Mapping[str, Any]) -> int:
         """Index of the first, that is smallest, program that fits ``config``."""
@@ -85,6 +88,7 @@ class Plan:
         """Everything in the plan, as text."""
         record = dataclasses.asdict(self)
         record["bindings"] = {k: v.value for k, v in self.bindings.items()}
+        record["costs"] = self.costs.to_json()
         return json.dumps(record, default=str)
 
     def __str__(self) -> str:
@@ -94,6 +98,8 @@ class Plan:
             f"{self.trainings:,} trainings; expected {self.compile_seconds:.0f} s of "
             f"compiling, {self.run_seconds:.1f} s of training"
         ]
+        if self.costs != default_costs(self.device_kind):
+            lines.append(f"  costs   calibrated, {self.costs.digest}")
         for binding in Binding:
             names = [name for name, kind in self.bindings.items() if kind is binding]
             if names:

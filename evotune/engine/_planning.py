@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evotune._contracts import Binding
-from evotune.engine._arithmetic import count_epoch
+from evotune.engine._arithmetic import Epoch, count_epoch
 from evotune.engine._costs import Costs
 from evotune.engine._inputs import (
     Input,
@@ -80,6 +80,7 @@ def make_plan(
         rows=rows,
         trainings=total,
         compile_seconds=sum(planner.compile_seconds(spec) for spec in programs),
+        costs=costs,
     )
 
 
@@ -206,16 +207,16 @@ class _Planner:
         epochs = float(np.mean([self._epochs(config) for config in sample]))
         steps = float(np.mean([self._task.steps(config) for config in sample]))
         padded = [{**config, **capacity} for config in sample[:_ENOUGH]]
-        known = [self._task.multiply_adds(config) for config in padded]
-        if known[0] is None:
-            work, count = count_epoch(self._task, self._space, self._inputs, static)
-            steps = float(count)
-        else:
-            work = float(np.mean([epoch or 0.0 for epoch in known]))
+        epoch = Epoch.mean(self._task, padded)
+        if epoch is None:
+            epoch = count_epoch(self._task, self._space, self._inputs, static)
+            steps = float(epoch.steps)
+        work = epoch.work.multiply_adds
+        dense = self._costs.dense(work, epoch.work.windows)
         steps, padded_work = max(1.0, steps), work * epochs
         useful = [self._useful[i] or 0.0 for i in members]
         lanes = self._costs.lanes(
-            work / steps, members=share * self._rows, devices=self._devices
+            dense / steps, members=share * self._rows, devices=self._devices
         )
         waste = 0.0
         if padded_work and any(useful):
@@ -226,7 +227,10 @@ class _Planner:
             lanes=lanes,
             share=share,
             seconds=self._costs.training_seconds(
-                padded_work, steps=steps * epochs, lanes=lanes, devices=self._devices
+                dense * epochs,
+                steps=steps * epochs,
+                lanes=lanes,
+                devices=self._devices,
             ),
             waste=waste,
             epoch_work=work,
