@@ -93,7 +93,7 @@ class Result:
     @property
     def plan(self) -> Plan:
         """Which programs were compiled, and what was expected of them."""
-        return self._engine.plan
+        return self._engine.whole_plan()
 
     @property
     def space(self) -> Space:

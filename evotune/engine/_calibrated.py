@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jaxlib.version
@@ -31,11 +31,22 @@ def recorded_costs(plan: Mapping[str, Any] | None, device_kind: str) -> Costs | 
             it, the shipped ones count.
         device_kind: Of the devices at hand; a plan for other devices does not count.
     """
-    if not isinstance(plan, Mapping) or plan.get("device_kind") != device_kind:
+    if not _is_for(plan, device_kind):
         return None
     if "costs" not in plan:
         return default_costs(device_kind)
     return Costs.from_json(plan["costs"])
+
+
+def recorded_memory(plan: Mapping[str, Any] | None, device_kind: str) -> float | None:
+    """The memory of a device, in bytes, that it was planned with; None likewise."""
+    return plan.get("device_bytes") if _is_for(plan, device_kind) else None
+
+
+def _is_for(
+    plan: Mapping[str, Any] | None, device_kind: str
+) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(plan, Mapping) and plan.get("device_kind") == device_kind
 
 
 def stored_costs(mesh: Mesh) -> Costs | None:

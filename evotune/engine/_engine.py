@@ -15,11 +15,26 @@ from evotune._cache import CachedFunction
 from evotune._contracts import Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
-from evotune.engine._calibrated import recorded_costs, stored_costs
+from evotune.engine._calibrated import (
+    recorded_costs,
+    recorded_memory,
+    stored_costs,
+)
 from evotune.engine._costs import Costs, default_costs
-from evotune.engine._devices import local_mesh, one_cpu_device_per_core
+from evotune.engine._devices import (
+    local_mesh,
+    one_cpu_device_per_core,
+    shares_host_memory,
+)
 from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._intake import Intake
+from evotune.engine._memory import (
+    bound,
+    known_bytes,
+    shapes_of,
+    tree_bytes,
+    weighed,
+)
 from evotune.engine._outcomes import Finished, OutcomeReader
 from evotune.engine._plan import Plan, ProgramSpec
 from evotune.engine._planning import make_plan
@@ -103,23 +118,28 @@ class Engine:
             sign=1.0 if task.direction == "maximize" else -1.0,
             keep_best=value == "best",
         )
-        self._mesh = local_mesh()
-        kind = self._mesh.devices.flat[0].device_kind
+        self._mesh = mesh = local_mesh()
+        kind = mesh.devices.flat[0].device_kind
         if costs is None:
-            costs = recorded_costs(recorded_plan, kind) or stored_costs(self._mesh)
+            costs = recorded_costs(recorded_plan, kind) or stored_costs(mesh)
+        data = shapes_of(task.data())
         self._plan = make_plan(
             task,
             space,
             self._inputs,
             rows=rows,
             trainings=trainings,
-            devices=self._mesh.size,
+            devices=mesh.size,
             device_kind=kind,
             costs=costs or default_costs(kind),
             max_programs=max_programs,
+            data_bytes=tree_bytes(data),
+            device_bytes=recorded_memory(recorded_plan, kind) or known_bytes(mesh),
         )
         self._keep_best = value == "best"
         self._programs = [self._program(spec) for spec in self._plan.programs]
+        if not shares_host_memory(mesh):
+            self._plan = bound(self._plan, self._programs, data, self._program)
         self._intake = Intake(task, space, self._plan, structural=self.structural)
         stops_early = "patience" in space.names or "patience" in space.constants
         self._slice_epochs = -(-self.points // _SLICES) if stops_early else None
@@ -146,9 +166,19 @@ class Engine:
 
     @property
     def plan(self) -> Plan:
-        """What is compiled, lanes that were halved for want of memory included."""
+        """What is compiled, lanes that were halved for want of memory included.
+
+        What a member takes is in it on accelerators only; see `whole_plan`.
+        """
         programs = tuple(program.spec for program in self._programs)
         return dataclasses.replace(self._plan, programs=programs)
+
+    def whole_plan(self) -> Plan:
+        """The plan, with the memory that a member of each program takes.
+
+        Programs are traced for it, up to a second each; compiling them is sooner then.
+        """
+        return weighed(self.plan, self._programs, shapes_of(self.task.data()))
 
     @property
     def profile(self) -> Profile:

@@ -43,6 +43,8 @@ def make_plan(
     device_kind: str,
     costs: Costs,
     max_programs: int | None = None,
+    data_bytes: int = 0,
+    device_bytes: float | None = None,
 ) -> Plan:
     """Picks the programs: the padded sizes with the least expected seconds in all.
 
@@ -64,6 +66,8 @@ def make_plan(
         costs: What compiling and arithmetic cost on them.
         max_programs: Sizes are not cut further than into this many programs; static
             values need one each in any case. None is `MAX_PROGRAMS`.
+        data_bytes: Memory of the data; shown.
+        device_bytes: Memory of a device, or None; shown.
     """
     total = max(trainings or _ASSUMED_TRAININGS, 1)
     planner = _Planner(
@@ -81,6 +85,8 @@ def make_plan(
         trainings=total,
         compile_seconds=sum(planner.compile_seconds(spec) for spec in programs),
         costs=costs,
+        data_bytes=data_bytes,
+        device_bytes=device_bytes,
     )
 
 
@@ -234,6 +240,8 @@ class _Planner:
             ),
             waste=waste,
             epoch_work=work,
+            evaluation=epoch.evaluation,
+            flops=2.0 * padded_work,
         )
         if work and self._costs.compiles_fast(self._run_seconds(spec)):
             slower = spec.seconds * self._costs.fast_slowdown
@@ -274,24 +282,15 @@ def _static_combinations(
 
 
 def _shell(
-    static: Mapping[str, Any],
-    box: Mapping[str, int],
-    *,
-    lanes: int = 0,
-    share: float = 0.0,
-    seconds: float = 0.0,
-    waste: float = 0.0,
-    epoch_work: float = 0.0,
+    static: Mapping[str, Any], capacity: Mapping[str, int], **expected: Any
 ) -> ProgramSpec:
-    parts = [f"{key}_{value}" for key, value in {**static, **box}.items()]
+    """A program of a name; what is ``expected`` of it is nothing unless given."""
+    parts = [f"{key}_{value}" for key, value in {**static, **capacity}.items()]
+    nothing = {"share": 0.0, "seconds": 0.0, "waste": 0.0, "epoch_work": 0.0}
     return ProgramSpec(
         name=identifier("train", *parts),
         static=static,
-        capacity=box,
+        capacity=capacity,
         optimize=True,
-        lanes=lanes,
-        share=share,
-        seconds=seconds,
-        waste=waste,
-        epoch_work=epoch_work,
+        **{"lanes": 0, **nothing, **expected},
     )

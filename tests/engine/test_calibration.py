@@ -16,7 +16,7 @@ from evotune.engine._arithmetic import count_epoch, count_work
 from evotune.engine._calibrated import machine, path_of, store_costs, stored_costs
 from evotune.engine._costs import ACCELERATOR, CPU, Costs, default_costs
 from evotune.engine._devices import local_mesh
-from evotune.engine._experiments import Measured, cnn, fitted, mlp
+from evotune.engine._experiments import Measured, fitted, mlp
 from evotune.engine._inputs import searched_inputs
 
 OTHER = dataclasses.replace(
@@ -208,15 +208,20 @@ def test_a_plan_for_other_devices_does_not_count(task, folder):
 
 
 def test_calibrating_measures_stores_and_shows_itself(folder, monkeypatch, capsys):
-    few = {"fit step": mlp(4, lanes=1), "fit typical": cnn(2, lanes=1)}
+    few = {"fit step": mlp(4, lanes=1), "fit typical": mlp(8, lanes=2)}
     monkeypatch.setattr(_calibrate, "_cpu_experiments", lambda: few)
     monkeypatch.setattr(_experiments, "_LEAST_SECONDS", 0.01)
     found = et.calibrate()
-    assert "calibrating, 2 of 2: CNN of 2 channels" in capsys.readouterr().err
+    assert "calibrating, 2 of 2: MLP 8-8, 2 a device" in capsys.readouterr().err
     assert stored_costs(local_mesh()) == found.measured != CPU
     assert found.measured.compile_seconds > 0.05  # no cache has known the program
     assert 0 < found.measured.step_seconds < 1
-    assert found.missing == ("fast_compile_seconds", "fast_slowdown", "max_lanes")
+    assert found.missing == (
+        "fast_compile_seconds",
+        "fast_slowdown",
+        "max_lanes",
+        "window_seconds",
+    )
     text = str(found)
     for word in ("2 cpu devices", str(found.path), "measured", "shipped", "a step"):
         assert word in text
