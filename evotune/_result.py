@@ -28,8 +28,9 @@ class Result:
         study: The study, to go on with, or to ask for more.
         task: What was trained.
         seconds: Seconds by what they went into: "compile", "train" and "total".
-        profile: Where they went by program: ``print(result.profile)`` shows blocks,
-            seconds, lanes used, and operations a second beside what the devices reach.
+        profile: Where they went: ``print(result.profile)`` shows shares of compiling,
+            training, evaluating and idling, and by program blocks, seconds, lanes used,
+            and operations a second beside what the devices reach.
 
     Example:
         >>> import evotune as et
@@ -63,7 +64,7 @@ class Result:
         }
         self.profile = engine.profile
         self.profile.compile_seconds = engine.compile_seconds
-        self.profile.total_seconds = total_seconds
+        self.profile.end(total_seconds)
         self._engine = engine
 
     @property

@@ -174,16 +174,15 @@ class Engine:
         return dataclasses.replace(self._plan, programs=programs)
 
     def whole_plan(self) -> Plan:
-        """The plan, with the memory that a member of each program takes.
-
-        Programs are traced for it, up to a second each; compiling them is sooner then.
-        """
+        """The plan with the memory of members, for which all programs are traced."""
         return weighed(self.plan, self._programs, shapes_of(self.task.data()))
 
     @property
     def profile(self) -> Profile:
         """Where the time of training went, by program."""
-        return self._session.profile
+        profile = self._session.profile
+        profile.compiling = self._session.preparation.span
+        return profile
 
     @property
     def structural(self) -> tuple[str, ...]:
