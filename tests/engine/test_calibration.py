@@ -16,7 +16,7 @@ from evotune.engine._arithmetic import count_epoch, count_work
 from evotune.engine._calibrated import machine, path_of, store_costs, stored_costs
 from evotune.engine._costs import ACCELERATOR, CPU, Costs, default_costs
 from evotune.engine._devices import local_mesh
-from evotune.engine._experiments import Measured, fitted, mlp
+from evotune.engine._experiments import Measured, fitted, mlp, run
 from evotune.engine._inputs import searched_inputs
 
 OTHER = dataclasses.replace(
@@ -104,6 +104,8 @@ def test_experiments_give_the_costs_that_they_show_and_no_others():
         name: dataclasses.replace(slow, epoch_seconds=lanes[name] * seconds)
         for name, seconds in swept.items()
     }
+    incomplete = {name: results[name] for name in [*results][:-1]}
+    assert "max_lanes" not in _calibrate.measured_costs(incomplete, lanes)
     every = _calibrate.measured_costs(results, lanes)
     assert every["fast_slowdown"] == pytest.approx(1.5)
     assert every["fast_compile_seconds"] == 2.0
@@ -208,20 +210,29 @@ def test_a_plan_for_other_devices_does_not_count(task, folder):
 
 
 def test_calibrating_measures_stores_and_shows_itself(folder, monkeypatch, capsys):
-    few = {"fit step": mlp(4, lanes=1), "fit typical": mlp(8, lanes=2)}
-    monkeypatch.setattr(_calibrate, "_cpu_experiments", lambda: few)
+    results = []
+
+    def keep(*arguments):
+        results.append(run(*arguments))
+        return results[-1]
+
+    monkeypatch.setattr(_calibrate, "run", keep)
+    monkeypatch.setattr(
+        _calibrate, "_cpu_experiments", lambda: {"fit typical": mlp(4, lanes=2)}
+    )
     monkeypatch.setattr(_experiments, "_LEAST_SECONDS", 0.01)
     found = et.calibrate()
-    assert "calibrating, 2 of 2: MLP 8-8, 2 a device" in capsys.readouterr().err
+    assert "calibrating, 1 of 1: MLP 4-4, 2 a device" in capsys.readouterr().err
     assert stored_costs(local_mesh()) == found.measured != CPU
-    assert found.measured.compile_seconds > 0.05  # no cache has known the program
-    assert 0 < found.measured.step_seconds < 1
-    assert found.missing == (
-        "fast_compile_seconds",
-        "fast_slowdown",
-        "max_lanes",
-        "window_seconds",
-    )
+    (result,) = results
+    assert found.measured.compile_seconds == result.compile_seconds
+    assert result.compile_seconds > 0.05  # no cache has known the program
+    assert result.steps == 20
+    assert result.multiply_adds == 2 * (64 * 4 + 4 * 4 + 4 * 10) * 64 * (3 * 20 + 2)
+    assert result.windows == 0.0
+    assert 0 < result.epoch_seconds < 10
+    assert "step_seconds" in found.missing  # one experiment alone cannot tell
+    assert found.measured.step_seconds == CPU.step_seconds
     text = str(found)
     for word in ("2 cpu devices", str(found.path), "measured", "shipped", "a step"):
         assert word in text
