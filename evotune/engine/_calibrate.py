@@ -50,7 +50,7 @@ def calibrate(
 
     Args:
         timeout: Seconds after which no further measurement begins; what is missing then
-            stays as shipped. Less than a minute is needed on two quiet cores.
+            stays as shipped. The most important come first.
         store: Whether later studies are to use it.
         progress: Whether to say on the standard error stream what is going on.
 

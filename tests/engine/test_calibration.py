@@ -239,6 +239,21 @@ def test_calibrating_measures_stores_and_shows_itself(folder, monkeypatch, capsy
     assert text.splitlines()[-1].split()[-2:] == ["-", "16"]
 
 
+@pytest.mark.parametrize("kind", ["cpu", "accelerator"])
+def test_the_experiments_of_a_kind_of_device_show_all_that_plans_weigh_there(kind):
+    planned = getattr(_calibrate, f"_{kind}_experiments")()
+    names = [experiment.name for experiment in planned.values()]
+    assert len(set(names)) == len(names)
+    results = {
+        name: result_of(20, 1e6 * 4**k, 1e5 * 2**k * ("cnn" in name))
+        for k, name in enumerate(planned)
+    }
+    lanes = {name: experiment.lanes for name, experiment in planned.items()}
+    found = _calibrate.measured_costs(results, lanes)
+    on_cpu = {"fast_compile_seconds", "fast_slowdown", "max_lanes"}
+    assert CPU.to_json().keys() - found.keys() == (set() if kind == "cpu" else on_cpu)
+
+
 def test_what_there_is_no_time_for_stays_as_shipped(monkeypatch, capsys):
     times = iter([0.0, 30.0, 61.0, 62.0])
     monkeypatch.setattr(_calibrate.time, "monotonic", lambda: next(times))
