@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from evotune._result import Result
     from evotune._tune import plan, tune
     from evotune.algorithms import GeneticAlgorithm, GridSearch, RandomSearch
+    from evotune.engine import calibrate
     from evotune.space import Bool, Categorical, Float, Int, Space
     from evotune.study import FrozenTrial, Study, Trial, TrialState, create_trial
     from evotune.tasks import Task
@@ -77,6 +78,7 @@ _HOMES = {
     "Trial": "study",
     "TrialState": "study",
     "autotune": "_default_space",
+    "calibrate": "engine",
     "create_trial": "study",
     "default_space": "_default_space",
     "grow": "_grow",
@@ -113,6 +115,7 @@ __all__ = [
     "algorithms",
     "augmentation",
     "autotune",
+    "calibrate",
     "create_trial",
     "datasets",
     "default_space",

@@ -245,5 +245,6 @@ def _read(
     from evotune.study import Study
 
     study = Study.load(storage, name)
+    options["recorded_plan"] = study.plan
     engine = Engine(task, space, rows=algorithm.batch_size, **options)
     return Result(study, task, engine, total_seconds=0.0)

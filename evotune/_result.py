@@ -28,8 +28,9 @@ class Result:
         study: The study, to go on with, or to ask for more.
         task: What was trained.
         seconds: Seconds by what they went into: "compile", "train" and "total".
-        profile: Where they went by program: ``print(result.profile)`` shows blocks,
-            seconds, lanes used, and operations a second beside what the devices reach.
+        profile: Where they went: ``print(result.profile)`` shows shares of compiling,
+            training, evaluating and idling, and by program blocks, seconds, lanes used,
+            and operations a second beside what the devices reach.
 
     Example:
         >>> import evotune as et
@@ -63,7 +64,7 @@ class Result:
         }
         self.profile = engine.profile
         self.profile.compile_seconds = engine.compile_seconds
-        self.profile.total_seconds = total_seconds
+        self.profile.end(total_seconds)
         self._engine = engine
 
     @property
@@ -93,7 +94,7 @@ class Result:
     @property
     def plan(self) -> Plan:
         """Which programs were compiled, and what was expected of them."""
-        return self._engine.plan
+        return self._engine.whole_plan()
 
     @property
     def space(self) -> Space:

@@ -108,6 +108,7 @@ def tune(
             static=static,
             max_programs=max_programs,
             trainings=budget.total(algorithm.batch_size),
+            recorded_plan=study.plan,
             on_event=shown.event,
         )
         study.run(
@@ -143,7 +144,8 @@ def plan(
         max_programs: See `tune`.
 
     Returns:
-        The plan; ``print`` shows programs, lanes, padding and expected seconds.
+        The plan; ``print`` shows programs, lanes, padding, expected seconds, operations
+        and memory, ``to_json()`` has all of it.
 
     Raises:
         ValueError: If the space does not fit the task.
@@ -166,7 +168,7 @@ def plan(
         static=static,
         max_programs=max_programs,
         trainings=trainings,
-    ).plan
+    ).whole_plan()
 
 
 def _engine(task: Task, space: Space, **options: Any) -> Engine:

@@ -26,7 +26,8 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# What an earlier run has compiled must not hide what this one compiles.
+# What an earlier run has compiled must not hide what this one compiles, and what the
+# user has calibrated must not change what is planned here.
 os.environ["EVOTUNE_CACHE"] = "off"
 
 # Plots are drawn without a display, and nothing writes to the user's terminal.

@@ -17,6 +17,7 @@ LAYERS = {
     "_errors": 0,
     "_signatures": 0,
     "_machine": 0,
+    "_files": 0,  # writing them whole
     "_cache": 1,  # compiled programs on disk, for the engine and the study
     "_statistics": 0,
     "space": 1,

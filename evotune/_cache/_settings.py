@@ -1,4 +1,4 @@
-"""Whether, where and how much: the settings of the compile cache."""
+"""Whether, where and how much: what evotune keeps in the user's folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ VARIABLE = "EVOTUNE_CACHE"
 """Environment variable: a folder, or one of `_OFF`."""
 
 _OFF = ("0", "false", "no", "off")
+_PROGRAMS = "programs"
 MAX_BYTES = 2**30
 
 
@@ -91,15 +92,31 @@ def current() -> Settings | None:
         return None  # the user's own cache does the work
     if _settings.folder is not None:
         return _settings
-    named = os.environ.get(VARIABLE, "").strip()
-    if named.lower() in _OFF:
-        return None
-    folder = Path(named).expanduser().absolute() if named else _user_folder()
+    folder = user_folder(_PROGRAMS)
     return None if folder is None else dataclasses.replace(_settings, folder=folder)
 
 
-def _user_folder() -> Path | None:
-    """The platform's folder for what can be made again; None without a home."""
+def user_folder(what: str) -> Path | None:
+    """Where something is kept for this user; None where nothing is to be kept.
+
+    The folder that the environment variable names holds programs themselves, and all
+    else in folders of its own.
+
+    Args:
+        what: "programs" or "calibration".
+    """
+    named = os.environ.get(VARIABLE, "").strip()
+    if named.lower() in _OFF:
+        return None
+    if named:
+        folder = Path(named).expanduser().absolute()
+        return folder if what == _PROGRAMS else folder / what
+    base = _platform_folder()
+    return None if base is None else base / "evotune" / what
+
+
+def _platform_folder() -> Path | None:
+    """The system's folder for what can be made again; None without a home."""
     try:
         home = Path.home()
     except RuntimeError:
@@ -112,4 +129,4 @@ def _user_folder() -> Path | None:
         base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
         if not base.is_absolute():  # which the specification says to ignore
             base = home / ".cache"
-    return base / "evotune" / "programs"
+    return base

@@ -4,8 +4,20 @@ The only place with jit, vmap, scan and sharding of members.
 """
 
 from evotune._cache import set_compile_cache
+from evotune.engine._calibrate import calibrate
+from evotune.engine._calibration import Calibration
+from evotune.engine._costs import Costs
 from evotune.engine._engine import Engine
 from evotune.engine._outcomes import Finished
 from evotune.engine._plan import Plan, ProgramSpec
 
-__all__ = ["Engine", "Finished", "Plan", "ProgramSpec", "set_compile_cache"]
+__all__ = [
+    "Calibration",
+    "Costs",
+    "Engine",
+    "Finished",
+    "Plan",
+    "ProgramSpec",
+    "calibrate",
+    "set_compile_cache",
+]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
+import numpy as np
 from jax.extend import core
 
+from evotune import nn
 from evotune.engine._inputs import (
     Input,
     inactive_under,
@@ -22,10 +25,68 @@ from evotune.space import Space
 from evotune.tasks import Task
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """What something computes.
+
+    Attributes:
+        multiply_adds: In matrix products and convolutions.
+        windows: Elements of the windows that the convolutions read, overlaps included.
+    """
+
+    multiply_adds: float = 0.0
+    windows: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            multiply_adds=self.multiply_adds + other.multiply_adds,
+            windows=self.windows + other.windows,
+        )
+
+    def times(self, count: float) -> Work:
+        """As much as ``count`` of it."""
+        return Work(
+            multiply_adds=count * self.multiply_adds, windows=count * self.windows
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What an epoch of one member computes.
+
+    Attributes:
+        work: Of all steps and one evaluation.
+        evaluation: The share of the multiply-adds that is evaluation; None if unknown.
+        steps: Number of steps, as far as it is known; 0 where nothing is trained.
+    """
+
+    work: Work
+    evaluation: float | None
+    steps: float
+
+    @classmethod
+    def mean(cls, task: Task, configs: Sequence[Mapping[str, Any]]) -> Self | None:
+        """As the task says of members of these plain values; None where it does not."""
+        known = [task.multiply_adds(config) for config in configs]
+        if known[0] is None:
+            return None
+        shares = [task.evaluation_share(config) for config in configs]
+        found = [share for share in shares if share is not None]
+        work = Work(
+            multiply_adds=_mean([one or 0.0 for one in known]),
+            windows=_mean([task.windows(config) for config in configs]),
+        )
+        return cls(
+            work=work,
+            evaluation=_mean(found) if found else None,
+            steps=_mean([task.steps(config) for config in configs]),
+        )
+
+
 def count_epoch(
     task: Task, space: Space, inputs: Sequence[Input], static: Mapping[str, Any]
-) -> tuple[float, int]:
-    """Multiply-adds of one member's epoch, and its steps; traces, compiles nothing.
+) -> Epoch:
+    """Counts one member's epoch; traces, compiles nothing.
 
     Args:
         task: What is trained.
@@ -33,9 +94,6 @@ def count_epoch(
         inputs: How each searched hyperparameter is bound; sizes take their largest.
         static: Values of those that are static.
 
-    Returns:
-        Multiply-adds of all steps and one evaluation, in their matrix products and
-        convolutions, and the number of steps.
     """
     steps = Steps(task)
     inactive = inactive_under(space, static)
@@ -60,19 +118,24 @@ def count_epoch(
     )
     rows = jax.tree.leaves(batches)
     count = int(rows[0].shape[0]) if rows else 0
-    work = multiply_adds(
+    evaluation = count_work(
         lambda v, s, d, k: steps.evaluate(hp(v), s, d, k), leaves, state, data, key
     )
+    work = evaluation
     if count:
-        work += count * multiply_adds(step, leaves, state, data, batches, key)
-    return work, count
+        once = count_work(step, leaves, state, data, batches, key)
+        work += once.times(count)
+    share = (
+        evaluation.multiply_adds / work.multiply_adds if work.multiply_adds else None
+    )
+    return Epoch(work=work, evaluation=share, steps=count)
 
 
-def multiply_adds(function: Callable[..., Any], *structs: Any) -> float:
+def count_work(function: Callable[..., Any], *structs: Any) -> Work:
     """Multiply-adds in the matrix products and convolutions of ``function``.
 
     A scan counts as often as it runs, a ``while`` once, a ``cond`` as its dearest
-    branch.
+    branch. Products that `evotune.nn` makes of a convolution count as one.
 
     Args:
         function: What is traced.
@@ -80,30 +143,44 @@ def multiply_adds(function: Callable[..., Any], *structs: Any) -> float:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> multiply_adds(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 5)))
+        >>> count_work(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 5))).multiply_adds
         30.0
     """
     return _count(jax.make_jaxpr(function)(*structs).jaxpr)
 
 
-def _count(jaxpr: core.Jaxpr) -> float:
-    return sum(_count_equation(equation) for equation in jaxpr.eqns)
+def _count(jaxpr: core.Jaxpr, scopes: str = "") -> Work:
+    work = Work()
+    for equation in jaxpr.eqns:
+        work += _count_equation(equation, scopes)
+    return work
 
 
-def _count_equation(equation: core.JaxprEqn) -> float:
+def _count_equation(equation: core.JaxprEqn, scopes: str) -> Work:
+    """The work of an equation inside ``scopes``, the names around its program."""
     name, params = equation.primitive.name, equation.params
+    scopes = f"{scopes}/{equation.source_info.name_stack}"
     if name == "dot_general":
         lhs, out = _shape(equation.invars[0]), _shape(equation.outvars[0])
         (contracted, _), _ = params["dimension_numbers"]
-        return float(math.prod(out) * math.prod(lhs[axis] for axis in contracted))
+        count = math.prod(out) * math.prod(lhs[axis] for axis in contracted)
+        windows = 0
+        if nn.CONVOLUTION in scopes:  # the largest of the three is the windows
+            variables = (*equation.invars, *equation.outvars)
+            windows = max(math.prod(_shape(variable)) for variable in variables)
+        return Work(multiply_adds=float(count), windows=float(windows))
     if name == "conv_general_dilated":
         kernel, out = _shape(equation.invars[1]), _shape(equation.outvars[0])
-        features = kernel[params["dimension_numbers"].rhs_spec[0]]
-        return float(math.prod(out) * math.prod(kernel) / max(1, features))
-    parts = [_count(inner) for inner in _inner(params.values())]
+        features = max(1, kernel[params["dimension_numbers"].rhs_spec[0]])
+        taken = math.prod(kernel) / features
+        return Work(
+            multiply_adds=float(math.prod(out) * taken),
+            windows=float(math.prod(out) / features * taken),
+        )
+    parts = [_count(inner, scopes) for inner in _inner(params.values())]
     if name == "cond":
-        return max(parts, default=0.0)
-    return float(params.get("length", 1) if name == "scan" else 1) * sum(parts)
+        return max(parts, key=lambda part: part.multiply_adds, default=Work())
+    return sum(parts, Work()).times(params.get("length", 1) if name == "scan" else 1)
 
 
 def _inner(values: Any) -> Iterator[core.Jaxpr]:
@@ -119,3 +196,7 @@ def _inner(values: Any) -> Iterator[core.Jaxpr]:
 
 def _shape(variable: Any) -> tuple[int, ...]:
     return tuple(variable.aval.shape)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
+from collections.abc import Mapping
+from typing import Any, Self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,6 +17,8 @@ class Costs:
     Attributes:
         compile_seconds: To trace and compile one program.
         multiply_add_seconds: Of one device, in small batched matrix products.
+        window_seconds: Of one device, for each element of the windows that convolutions
+            read, besides their products: windows are laid side by side beforehand.
         step_seconds: Of one training step of a block besides its arithmetic.
         fast_compile_seconds: Likewise, without the slowest passes of the compiler.
         fast_slowdown: How much longer a program compiled that way runs.
@@ -26,6 +32,52 @@ class Costs:
     max_lanes: int
     fast_compile_seconds: float = math.inf
     fast_slowdown: float = 1.0
+    window_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, float | None]:
+        """JSON values by name; None where one is infinite."""
+        values = dataclasses.asdict(self)
+        return {k: v if math.isfinite(v) else None for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """What `to_json` made, now or in an earlier version.
+
+        Raises:
+            ValueError: If a cost is missing that has no default, or is no number, or
+                negative.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        values: dict[str, Any] = {
+            name: math.inf if value is None else value
+            for name, value in record.items()
+            if name in known
+        }
+        for name, value in values.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or math.isnan(value) or value < 0:
+                raise ValueError(f"{name} must be a number >= 0, but is {value!r}.")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(f"A cost is missing: {error}.") from error
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that other costs do not have."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def dense(self, multiply_adds: float, windows: float) -> float:
+        """Multiply-adds of dense products that take as long as these.
+
+        Args:
+            multiply_adds: Of products and convolutions.
+            windows: Elements of the windows that the convolutions read.
+        """
+        if not self.window_seconds:
+            return multiply_adds
+        return multiply_adds + windows * self.window_seconds / self.multiply_add_seconds
 
     def compiles_fast(self, run_seconds: float) -> bool:
         """Whether a program that runs for so long is better compiled the fast way."""

@@ -15,10 +15,26 @@ from evotune._cache import CachedFunction
 from evotune._contracts import Binding, Proposal
 from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
-from evotune.engine._costs import default_costs
-from evotune.engine._devices import local_mesh, one_cpu_device_per_core
+from evotune.engine._calibrated import (
+    recorded_costs,
+    recorded_memory,
+    stored_costs,
+)
+from evotune.engine._costs import Costs, default_costs
+from evotune.engine._devices import (
+    local_mesh,
+    one_cpu_device_per_core,
+    shares_host_memory,
+)
 from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._intake import Intake
+from evotune.engine._memory import (
+    bound,
+    known_bytes,
+    shapes_of,
+    tree_bytes,
+    weighed,
+)
 from evotune.engine._outcomes import Finished, OutcomeReader
 from evotune.engine._plan import Plan, ProgramSpec
 from evotune.engine._planning import make_plan
@@ -50,6 +66,10 @@ class Engine:
         trainings: Expected number of trainings, which the plan weighs; None if unknown.
         max_programs: Most programs that padded sizes are spread over; None leaves it
             to the plan.
+        recorded_plan: What `Plan.to_json` made of the plan of a study that goes on, as
+            JSON values: its costs count, if it was made for the same kind of device.
+        costs: What the plan rests on. None takes those of ``recorded_plan``, else those
+            that `calibrate` has stored for these devices, else those that ship.
         on_event: Called with a line of text when something worth showing happens.
 
     Raises:
@@ -67,6 +87,8 @@ class Engine:
         static: Collection[str] = (),
         trainings: int | None = None,
         max_programs: int | None = None,
+        recorded_plan: Mapping[str, Any] | None = None,
+        costs: Costs | None = None,
         on_event: Callable[[str], None] | None = None,
     ):
         """See the class."""
@@ -100,21 +122,28 @@ class Engine:
             sign=1.0 if task.direction == "maximize" else -1.0,
             keep_best=value == "best",
         )
-        self._mesh = local_mesh()
-        device = self._mesh.devices.flat[0]
+        self._mesh = mesh = local_mesh()
+        kind = mesh.devices.flat[0].device_kind
+        if costs is None:
+            costs = recorded_costs(recorded_plan, kind) or stored_costs(mesh)
+        data = shapes_of(task.data())
         self._plan = make_plan(
             task,
             space,
             self._inputs,
             rows=rows,
             trainings=trainings,
-            devices=self._mesh.size,
-            device_kind=device.device_kind,
-            costs=default_costs(device.device_kind),
+            devices=mesh.size,
+            device_kind=kind,
+            costs=costs or default_costs(kind),
             max_programs=max_programs,
+            data_bytes=tree_bytes(data),
+            device_bytes=recorded_memory(recorded_plan, kind) or known_bytes(mesh),
         )
         self._keep_best = value == "best"
         self._programs = [self._program(spec) for spec in self._plan.programs]
+        if not shares_host_memory(mesh):
+            self._plan = bound(self._plan, self._programs, data, self._program)
         self._intake = Intake(task, space, self._plan, structural=self.structural)
         self._slice_epochs = [self._slice(spec) for spec in self._plan.programs]
         self._begin(seed)
@@ -141,14 +170,23 @@ class Engine:
 
     @property
     def plan(self) -> Plan:
-        """What is compiled, lanes that were halved for want of memory included."""
+        """What is compiled, lanes that were halved for want of memory included.
+
+        What a member takes is in it on accelerators only; see `whole_plan`.
+        """
         programs = tuple(program.spec for program in self._programs)
         return dataclasses.replace(self._plan, programs=programs)
+
+    def whole_plan(self) -> Plan:
+        """The plan with the memory of members, for which all programs are traced."""
+        return weighed(self.plan, self._programs, shapes_of(self.task.data()))
 
     @property
     def profile(self) -> Profile:
         """Where the time of training went, by program."""
-        return self._session.profile
+        profile = self._session.profile
+        profile.compiling = self._session.preparation.span
+        return profile
 
     @property
     def structural(self) -> tuple[str, ...]:

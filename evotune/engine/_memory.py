@@ -3,16 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
 from evotune._errors import EvotuneError
-from evotune.engine._plan import ProgramSpec
+from evotune.engine._plan import Plan, ProgramSpec
+from evotune.engine._program import Program
 
 _SHARE = 0.9
 """Of a device's memory that a program may take; the rest is for results under way."""
+
+_COPIES = 4
+"""States of a block that a device has room for when lanes are planned.
+
+Those that train and their gradients, those of a block that waits, of one that is read.
+"""
+
+
+def shapes_of(data: Any) -> Any:
+    """Shapes and dtypes of a task's data, as JAX holds them."""
+    return jax.eval_shape(lambda leaves: leaves, data)
+
+
+def tree_bytes(structs: Any) -> int:
+    """Bytes of arrays, or of their shapes and dtypes."""
+    leaves = jax.tree.leaves(structs)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+
+
+def weighed(plan: Plan, programs: Sequence[Program], data: Any) -> Plan:
+    """The plan, with the memory of a member of each program.
+
+    Args:
+        plan: Of ``programs``.
+        programs: Are traced, where they are not yet; nothing is compiled.
+        data: The data, or their shapes.
+    """
+    specs = [
+        dataclasses.replace(program.spec, member_bytes=tree_bytes(program.member(data)))
+        for program in programs
+    ]
+    return dataclasses.replace(plan, programs=tuple(specs))
+
+
+def bound(
+    plan: Plan,
+    programs: list[Program],
+    data: Any,
+    make_program: Callable[[ProgramSpec], Program],
+) -> Plan:
+    """A plan for no more members than a device is expected to hold.
+
+    What activations take is not known before a program is compiled; see `fits`.
+
+    Args:
+        plan: Of ``programs``.
+        programs: Those that are to have fewer lanes are replaced.
+        data: The data, or their shapes.
+        make_program: Describes a program of other lanes.
+    """
+    if plan.device_bytes is None:
+        return plan
+    plan = weighed(plan, programs, data)
+    assert plan.device_bytes is not None
+    room = _SHARE * plan.device_bytes - plan.data_bytes
+    specs = []
+    for index, spec in enumerate(plan.programs):
+        most = max(1, int(room / (_COPIES * max(1, spec.member_bytes or 0))))
+        lanes = plan.devices * min(spec.lanes // plan.devices, most)
+        specs.append(dataclasses.replace(spec, lanes=lanes))
+        if lanes != spec.lanes:
+            programs[index] = make_program(specs[-1])
+        programs[index].spec = specs[-1]
+    return dataclasses.replace(plan, programs=tuple(specs))
 
 
 def fits(compiled: jax.stages.Compiled, mesh: Mesh) -> bool:
@@ -39,6 +107,12 @@ def device_bytes(mesh: Mesh) -> float:
         return float("inf")
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return float(pages / mesh.size)
+
+
+def known_bytes(mesh: Mesh) -> float | None:
+    """`device_bytes`; None where it is not known."""
+    found = device_bytes(mesh)
+    return found if math.isfinite(found) else None
 
 
 def ran_out(error: Exception) -> bool:

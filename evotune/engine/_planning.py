@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evotune._contracts import Binding
-from evotune.engine._arithmetic import count_epoch
+from evotune.engine._arithmetic import Epoch, count_epoch
 from evotune.engine._costs import Costs
 from evotune.engine._inputs import (
     Input,
@@ -43,6 +43,8 @@ def make_plan(
     device_kind: str,
     costs: Costs,
     max_programs: int | None = None,
+    data_bytes: int = 0,
+    device_bytes: float | None = None,
 ) -> Plan:
     """Picks the programs: the padded sizes with the least expected seconds in all.
 
@@ -64,6 +66,8 @@ def make_plan(
         costs: What compiling and arithmetic cost on them.
         max_programs: Sizes are not cut further than into this many programs; static
             values need one each in any case. None is `MAX_PROGRAMS`.
+        data_bytes: Memory of the data; shown.
+        device_bytes: Memory of a device, or None; shown.
     """
     total = max(trainings or _ASSUMED_TRAININGS, 1)
     planner = _Planner(
@@ -80,6 +84,9 @@ def make_plan(
         rows=rows,
         trainings=total,
         compile_seconds=sum(planner.compile_seconds(spec) for spec in programs),
+        costs=costs,
+        data_bytes=data_bytes,
+        device_bytes=device_bytes,
     )
 
 
@@ -210,16 +217,16 @@ class _Planner:
         steps = float(np.mean([self._task.steps(config) for config in sample]))
         computed = {name: capacity[name] for name in self._cut}
         padded = [{**config, **computed} for config in sample[:_ENOUGH]]
-        known = [self._task.multiply_adds(config) for config in padded]
-        if known[0] is None:
-            work, count = count_epoch(self._task, self._space, self._inputs, static)
-            steps = float(count)
-        else:
-            work = float(np.mean([epoch or 0.0 for epoch in known]))
+        epoch = Epoch.mean(self._task, padded)
+        if epoch is None:
+            epoch = count_epoch(self._task, self._space, self._inputs, static)
+            steps = float(epoch.steps)
+        work = epoch.work.multiply_adds
+        dense = self._costs.dense(work, epoch.work.windows)
         steps, padded_work = max(1.0, steps), work * epochs
         useful = [self._useful[i] or 0.0 for i in members]
         lanes = self._costs.lanes(
-            work / steps, members=share * self._rows, devices=self._devices
+            dense / steps, members=share * self._rows, devices=self._devices
         )
         waste = 0.0
         if padded_work and any(useful):
@@ -230,10 +237,15 @@ class _Planner:
             lanes=lanes,
             share=share,
             seconds=self._costs.training_seconds(
-                padded_work, steps=steps * epochs, lanes=lanes, devices=self._devices
+                dense * epochs,
+                steps=steps * epochs,
+                lanes=lanes,
+                devices=self._devices,
             ),
             waste=waste,
             epoch_work=work,
+            evaluation=epoch.evaluation,
+            flops=2.0 * padded_work,
         )
         if work and self._costs.compiles_fast(self._run_seconds(spec)):
             slower = spec.seconds * self._costs.fast_slowdown
@@ -274,24 +286,15 @@ def _static_combinations(
 
 
 def _shell(
-    static: Mapping[str, Any],
-    box: Mapping[str, int],
-    *,
-    lanes: int = 0,
-    share: float = 0.0,
-    seconds: float = 0.0,
-    waste: float = 0.0,
-    epoch_work: float = 0.0,
+    static: Mapping[str, Any], capacity: Mapping[str, int], **expected: Any
 ) -> ProgramSpec:
-    parts = [f"{key}_{value}" for key, value in {**static, **box}.items()]
+    """A program of a name; what is ``expected`` of it is nothing unless given."""
+    parts = [f"{key}_{value}" for key, value in {**static, **capacity}.items()]
+    nothing = {"share": 0.0, "seconds": 0.0, "waste": 0.0, "epoch_work": 0.0}
     return ProgramSpec(
         name=identifier("train", *parts),
         static=static,
-        capacity=box,
+        capacity=capacity,
         optimize=True,
-        lanes=lanes,
-        share=share,
-        seconds=seconds,
-        waste=waste,
-        epoch_work=epoch_work,
+        **{"lanes": 0, **nothing, **expected},
     )

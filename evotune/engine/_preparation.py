@@ -117,6 +117,11 @@ class Preparation:
         """
         return self._orders[index].result()
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """When it started, and the end of the last compilation so far."""
+        return self._began, self._began + self.seconds
+
     def _prepare(self, index: int, lowered: jax.stages.Lowered | None) -> None:
         program = self._programs[index]
         # The order's trace is kept, and compiling asks for it in another thread.

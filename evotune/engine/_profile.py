@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from evotune.engine._peak import peak_flops
 from evotune.engine._plan import ProgramSpec, table
 from evotune.engine._schedule import Block
+from evotune.engine._shares import Shares, Span, shares_of
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -55,6 +57,7 @@ class Profile:
     Attributes:
         programs: One entry a program, in the order of the plan.
         compile_seconds: From the start of tracing to the end of the last compilation.
+        compiling: The same, as the time when it began and ended.
         total_seconds: Of the whole run; NaN until it has ended.
     """
 
@@ -62,7 +65,10 @@ class Profile:
         """Nothing has run yet."""
         self.programs = [ProgramProfile(spec=spec) for spec in specs]
         self.compile_seconds = 0.0
+        self.compiling: Span = (0.0, 0.0)
         self.total_seconds = np.nan
+        self._ended = 0.0
+        self._blocks: list[tuple[Span, float | None]] = []
 
     @property
     def utilisation(self) -> float:
@@ -86,8 +92,24 @@ class Profile:
 
         NaN until the run has ended. Seconds of compiling are not among them.
         """
-        rest = self.total_seconds - self.compile_seconds - self.train_seconds
-        return float(np.maximum(rest, 0.0))
+        return self.total_seconds * self.shares().host
+
+    def shares(self, seconds: float | None = None) -> Shares:
+        """What became of the time: compiling, training, evaluating, host, idle.
+
+        Args:
+            seconds: Of the last so many; None of the whole run, which is NaN before it
+                has ended.
+        """
+        if seconds is not None:
+            ended = time.perf_counter()
+        else:
+            ended, seconds = self._ended, float(np.nan_to_num(self.total_seconds))
+        return shares_of((ended - seconds, ended), self._blocks, self.compiling)
+
+    def end(self, total_seconds: float) -> None:
+        """Notes that the whole run ends now, and how long it took."""
+        self.total_seconds, self._ended = total_seconds, time.perf_counter()
 
     @property
     def members_per_second(self) -> float:
@@ -96,8 +118,10 @@ class Profile:
         return finished / self.train_seconds if self.train_seconds else np.nan
 
     def time(self, program: int, seconds: float) -> None:
-        """Notes how long a block took."""
-        self.programs[program].seconds += seconds
+        """Notes how long a block took, which ends now."""
+        found, now = self.programs[program], time.perf_counter()
+        found.seconds += seconds
+        self._blocks.append(((now - seconds, now), found.spec.evaluation))
 
     def count(self, block: Block, trained: np.ndarray, finished: int) -> None:
         """Notes what a block did.
@@ -121,6 +145,8 @@ class Profile:
             f"host; {self.members_per_second:.3g} members a second of training, "
             f"{self.utilisation:.0%} of the lanes used"
         ]
+        if self.total_seconds > 0.0:
+            lines.append(f"  of the time, devices {self.shares()}")
         if any(program.spec.epoch_work for program in self.programs):
             lines.append(
                 f"  the devices reach {peak_flops() / 1e9:.3g} GFLOP/s in one large "

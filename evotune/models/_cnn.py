@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from evotune import nn
@@ -111,24 +111,41 @@ class CNN:
     def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
         """Multiply-adds of one example's forward pass, in its matrix products."""
         values = self._values(sizes)
-        stages, depth = values["stages"], values["depth"]
-        shape = example_shape(self.shape, info)
-        taps = values["kernel_size"] ** (len(shape) - 1)
-        shapes = spatial_shapes(shape, stages)
-        total, inputs = 0, shape[-1]
-        for stage, lengths in enumerate(shapes[:-1]):
-            features = values["channels"] * 2**stage
-            rows = inputs + (depth - 1) * features
-            total += math.prod(lengths) * taps * rows * features
-            inputs = features
+        total = 0
+        for windows, features in self._stages(values, info):
+            total += windows * features
             if values["se"]:
-                total += gate_products(features, values["se_ratio"]) * depth
+                total += gate_products(features, values["se_ratio"]) * values["depth"]
+        places = math.prod(self._shapes(values, info)[-1])
         if values["self_attention"]:
-            places = math.prod(shapes[-1])
             heads, size = values["heads"], values["head_size"]
-            total += attention_products(places, inputs, heads, size)
-        head = math.prod(shapes[-1]) * inputs + info.num_outputs
+            total += attention_products(places, features, heads, size)
+        head = places * features + info.num_outputs
         return float(total + head * values["width"])
+
+    def windows(self, sizes: Mapping[str, Any], info: Info) -> float:
+        """Elements of the windows that one example's forward pass reads."""
+        stages = self._stages(self._values(sizes), info)
+        return float(sum(windows for windows, _ in stages))
+
+    def _stages(
+        self, values: Mapping[str, Any], info: Info
+    ) -> Iterator[tuple[int, int]]:
+        """Of each stage, the elements of all its windows, and the channels it makes."""
+        *shapes, _ = self._shapes(values, info)
+        inputs = example_shape(self.shape, info)[-1]
+        for stage, lengths in enumerate(shapes):
+            features = values["channels"] * 2**stage
+            taps = values["kernel_size"] ** len(lengths)
+            rows = inputs + (values["depth"] - 1) * features
+            yield math.prod(lengths) * taps * rows, features
+            inputs = features
+
+    def _shapes(
+        self, values: Mapping[str, Any], info: Info
+    ) -> Sequence[tuple[int, ...]]:
+        """Lengths of the spatial axes in each stage, and after the last."""
+        return spatial_shapes(example_shape(self.shape, info), values["stages"])
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""

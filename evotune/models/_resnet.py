@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from evotune import nn
@@ -136,21 +136,23 @@ class ResNet:
     def multiply_adds(self, sizes: Mapping[str, Any], info: Info) -> float:
         """Multiply-adds of one example's forward pass, in its matrix products."""
         module = self._module(sizes, info)
-        total, lengths = _products(stem(module), module.shape[:-1])
-        for stage in range(module.stages):
-            features = nn.capacity(outputs_of(module, stage))
-            for index in range(nn.capacity(module.depth)):
-                skip = None if index else projection(module, stage)
-                total += 0 if skip is None else _products(skip, lengths)[0]
-                for convolution in main_path(module, stage, index):
-                    count, lengths = _products(convolution, lengths)
-                    total += count
-                if module.se:
-                    total += gate_products(features, int(module.se_ratio))
+        convolutions = list(_convolutions(module))
+        total = sum(windows * made for windows, made, _ in convolutions)
+        features = nn.capacity(outputs_of(module, module.stages - 1))
+        if module.se:
+            made = (outputs_of(module, stage) for stage in range(module.stages))
+            gates = [gate_products(nn.capacity(c), int(module.se_ratio)) for c in made]
+            total += nn.capacity(module.depth) * sum(gates)
         if module.self_attention:
             heads, size = nn.capacity(module.heads), nn.capacity(module.head_size)
-            total += attention_products(math.prod(lengths), features, heads, size)
+            places = math.prod(convolutions[-1][-1])
+            total += attention_products(places, features, heads, size)
         return float(total + features * info.num_outputs)
+
+    def windows(self, sizes: Mapping[str, Any], info: Info) -> float:
+        """Elements of the windows that one example's forward pass reads."""
+        module = self._module(sizes, info)
+        return float(sum(windows for windows, _, _ in _convolutions(module)))
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
@@ -170,11 +172,30 @@ class ResNet:
         return cut_like(self.network(hp, info), variables)
 
 
-def _products(
+def _convolutions(module: ResNetModule) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """The convolutions of plain sizes, in the order of the blocks.
+
+    Yields:
+        Elements of its windows, channels that it makes, lengths of its outputs.
+    """
+    first = _windows(stem(module), module.shape[:-1])
+    yield first
+    lengths = first[-1]
+    for stage in range(module.stages):
+        for index in range(nn.capacity(module.depth)):
+            skip = None if index else projection(module, stage)
+            if skip is not None:
+                yield _windows(skip, lengths)
+            for convolution in main_path(module, stage, index):
+                found = _windows(convolution, lengths)
+                yield found
+                lengths = found[-1]
+
+
+def _windows(
     convolution: Convolution, lengths: tuple[int, ...]
-) -> tuple[int, tuple[int, ...]]:
-    """Multiply-adds of a convolution of plain sizes, and the lengths of its outputs."""
+) -> tuple[int, int, tuple[int, ...]]:
     out = tuple(-(-length // convolution.strides) for length in lengths)
     taps = nn.capacity(convolution.kernel_size) ** len(lengths)
-    rows, columns = nn.capacity(convolution.inputs), nn.capacity(convolution.features)
-    return math.prod(out) * taps * rows * columns, out
+    windows = math.prod(out) * taps * nn.capacity(convolution.inputs)
+    return windows, nn.capacity(convolution.features), out

@@ -6,7 +6,7 @@ With plain Python values they are ordinary Flax linen layers.
 from evotune.nn._activations import ACTIVATIONS, activation
 from evotune.nn._attention import Embed, MultiHeadAttention, sinusoids
 from evotune.nn._conv import Conv
-from evotune.nn._conv_general import conv_general_dilated
+from evotune.nn._conv_general import CONVOLUTION, conv_general_dilated
 from evotune.nn._dense import Dense
 from evotune.nn._drop_path import DropPath, drop_path
 from evotune.nn._dropout import Dropout, dropout, unit_dropout
@@ -38,6 +38,7 @@ from evotune.nn._traced import (
 
 __all__ = [
     "ACTIVATIONS",
+    "CONVOLUTION",
     "NORMS",
     "POOLS",
     "BatchNorm",

@@ -10,6 +10,9 @@ import jax.numpy as jnp
 
 from evotune.nn._windows import Padding, taps
 
+CONVOLUTION = "evotune.convolution"
+"""The scope of what a convolution is made of, by which profilers and plans find it."""
+
 
 def conv_general_dilated(
     lhs: jax.Array,
@@ -65,7 +68,8 @@ def conv_general_dilated(
     ):
         seen = taps(lhs, rhs.shape[:-2], window_strides, padding, dilation=rhs_dilation)
         if seen[0].size:
-            return _product(seen, rhs, feature_group_count, precision)
+            with jax.named_scope(CONVOLUTION):
+                return _product(seen, rhs, feature_group_count, precision)
     return jax.lax.conv_general_dilated(
         lhs,
         rhs,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+
+from evotune._files import write_atomically
 
 _NAME = re.compile(r"best-(\d+)\.msgpack")
 
@@ -85,13 +86,3 @@ def _leaves(tree: Any) -> dict[str, Any]:
     """The leaves of a pytree by path, in the order of its structure."""
     listed, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path): leaf for path, leaf in listed}
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces a file by ``data``: readers see the old bytes or the new ones, whole."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -35,6 +35,7 @@ class Ledger:
         sign: 1 to maximise, -1 to minimise.
         rows: P, the algorithm's batch size; 0 without an algorithm.
         metric: What the last engine measured, or None.
+        plan: Its plan as JSON values, or None.
         queue: Which rows come next.
         record: What is known of every trial.
         search: The algorithm and its state; None in a study that is only read.
@@ -50,6 +51,7 @@ class Ledger:
         self.sign = sign
         self.rows = 0 if algorithm is None else algorithm.batch_size
         self.metric: str | None = None
+        self.plan: Any = None
         self.queue = Queue(space.canonical)
         self.record = Record(len(space.names), sign, space.params)
         self.search = None if algorithm is None else Search(algorithm, space, seed)
@@ -122,7 +124,7 @@ class Ledger:
         search, rows = self.search, []
         match event:
             case Ran():
-                self.metric = event.metric
+                self.metric, self.plan = event.metric, event.plan
                 if search is not None:
                     search.points = event.points
                     if self.queue.asked == 0:

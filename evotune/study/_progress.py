@@ -243,7 +243,8 @@ def summary(study: Study, engine: Engine, budget: Budget) -> str:
     if profile is not None and profile.train_seconds:
         used = (
             f", {profile.members_per_second:.3g} trainings/s on "
-            f"{profile.utilisation:.0%} of the lanes"
+            f"{profile.utilisation:.0%} of the lanes; devices "
+            f"{profile.shares(budget.elapsed)}"
         )
     return (
         f"{study._ledger.record.finished} trials in {clock(budget.elapsed)} "

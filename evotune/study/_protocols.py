@@ -37,8 +37,8 @@ class Engine(Protocol):
     ``start_compiling()``, called before the algorithm is asked, so that both compile at
     the same time; and a method ``template(params)``, with the structure, shapes and
     dtypes of what ``member`` returns for a trial of these parameters, which lets a
-    saved state be read back; and a ``profile``, whose ``members_per_second`` and
-    ``utilisation`` the last line of a run shows.
+    saved state be read back; and a ``profile``, whose ``members_per_second``,
+    ``utilisation`` and ``shares(seconds)`` the last line of a run shows.
 
     Attributes:
         rows: P, the number of rows of every proposal.

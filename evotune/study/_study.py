@@ -352,6 +352,15 @@ class Study:
         self._budget.stop("stop")
 
     @property
+    def plan(self) -> Any:
+        """What its last run was planned to compile, as JSON values; None before one.
+
+        The costs that the plan rests on are part of it, so that a resumed study is
+        planned as before, whatever has been calibrated since.
+        """
+        return self._ledger.plan
+
+    @property
     def trials(self) -> list[FrozenTrial]:
         """All trials that were handed out or added, by number."""
         return self._ledger.trials()

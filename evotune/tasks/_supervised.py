@@ -162,10 +162,25 @@ class Supervised(Scored):
     def multiply_adds(self, sizes: Mapping[str, Any]) -> float | None:
         """See `Task.multiply_adds`: training counts three forward passes."""
         one = self.model.multiply_adds(sizes, self.info)
-        if one is None:
-            return None
-        scored = len(self.splits.validation) + self.train_rows
-        return one * (3 * len(self.splits.train) + scored)
+        return None if one is None else one * self._passes
+
+    def windows(self, sizes: Mapping[str, Any]) -> float:
+        """See `Task.windows`: gradients read as many twice."""
+        count = getattr(self.model, "windows", None)
+        return 0.0 if count is None else count(sizes, self.info) * self._passes
+
+    def evaluation_share(self, sizes: Mapping[str, Any]) -> float:
+        """See `Task.evaluation_share`."""
+        return self._scored_rows / self._passes
+
+    @property
+    def _scored_rows(self) -> int:
+        return len(self.splits.validation) + self.train_rows
+
+    @property
+    def _passes(self) -> int:
+        """Forward passes of an example that cost as much as an epoch."""
+        return 3 * len(self.splits.train) + self._scored_rows
 
     def steps(self, sizes: Mapping[str, Any]) -> int:
         """See `Task.steps`."""

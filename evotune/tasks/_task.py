@@ -181,6 +181,22 @@ class Task(abc.ABC):
         """
         return None
 
+    def windows(self, sizes: Mapping[str, Any]) -> float:
+        """Elements of the windows that an epoch's convolutions read; 0 without any.
+
+        Args:
+            sizes: As `multiply_adds` takes them.
+        """
+        return 0.0
+
+    def evaluation_share(self, sizes: Mapping[str, Any]) -> float | None:
+        """The share of `multiply_adds` that evaluation takes; None where unknown.
+
+        Args:
+            sizes: As `multiply_adds` takes them.
+        """
+        return None
+
     def steps(self, sizes: Mapping[str, Any]) -> int:
         """Steps in an epoch.
 

@@ -10,8 +10,12 @@ from flax import linen
 
 import evotune as et
 from evotune._contracts import Binding
-from evotune.engine._arithmetic import count_epoch, multiply_adds
+from evotune.engine._arithmetic import count_epoch, count_work
 from evotune.engine._inputs import searched_inputs
+
+
+def multiply_adds(function, *structs) -> float:
+    return count_work(function, *structs).multiply_adds
 
 
 def struct(*shape: int) -> jax.ShapeDtypeStruct:
@@ -80,12 +84,16 @@ def test_an_epoch_of_a_users_own_network(width):
     )
     bindings = {"learning_rate": Binding.TRACED, "width": Binding.STATIC}
     inputs = searched_inputs(space, bindings)
-    work, steps = count_epoch(task, space, inputs, {"width": width})
+    epoch = count_epoch(task, space, inputs, {"width": width})
     rows, validation = len(task.splits.train), len(task.splits.validation)
+    steps = epoch.steps
     assert steps == rows // 20
     first, second = 13 * width, width * 3
     # No gradient goes to the inputs, so the first layer has one product less.
-    assert work == 20 * steps * (2 * first + 3 * second) + validation * (first + second)
+    evaluation = validation * (first + second)
+    work = 20 * steps * (2 * first + 3 * second) + evaluation
+    assert epoch.work.multiply_adds == work
+    assert epoch.evaluation == evaluation / work
 
 
 def test_own_networks_are_cut_into_blocks_by_their_arithmetic():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -141,3 +142,49 @@ def test_the_shipped_limits_are_those_of_the_devices():
     lanes = spec.plan.programs[0].lanes
     smaller = _memory.halved(spec.plan.programs[0], mesh.size)
     assert smaller == dataclasses.replace(spec.plan.programs[0], lanes=lanes // 2)
+
+
+@pytest.mark.parametrize("value", ["last", "best"])
+def test_the_plan_says_what_a_member_and_the_data_take(task, value):
+    engine = Engine(task, SPACE, rows=12, value=value)
+    (program,) = engine.whole_plan().programs
+    weights = 13 * 8 + 8 + 8 * 3 + 3
+    state = 4 * (3 * weights + 1)  # Adam has two moments, and a count
+    curves = 4 * 4 * (1 + 3)  # sound, train_loss, val_loss, val_accuracy
+    best = state + 4 + 1 if value == "best" else 0
+    assert program.member_bytes == state + curves + best
+    engine.submit(fresh(X, np.arange(12)))
+    block = engine._session._running[0][1].result()
+    found = sum(leaf.nbytes for leaf in jax.tree.leaves(block))
+    assert found == program.lanes * program.member_bytes
+    plan = engine.whole_plan()
+    assert plan.data_bytes == sum(x.nbytes for x in jax.tree.leaves(task.data()))
+    assert plan.device_bytes == _memory.device_bytes(engine._mesh)
+
+
+def test_lanes_on_accelerators_are_planned_by_memory(task, expected, monkeypatch):
+    monkeypatch.setattr(_engine, "shares_host_memory", lambda _: False)
+    free = Engine(task, SPACE, rows=12)
+    (program,), data = free.plan.programs, free.plan.data_bytes
+    assert program.lanes == 12
+
+    def device_with_room_for(members):
+        room = _memory._COPIES * members * program.member_bytes + data
+        monkeypatch.setattr(_engine, "known_bytes", lambda _: room / _memory._SHARE)
+        return Engine(task, SPACE, rows=12)
+
+    assert device_with_room_for(7).plan.programs[0].lanes == 12
+    assert device_with_room_for(0.1).plan.programs[0].lanes == 2  # one a device
+    engine = device_with_room_for(4.5)
+    assert engine.plan.programs[0].lanes == 8
+    assert engine.plan.programs[0].member_bytes == program.member_bytes
+    engine.submit(fresh(X, np.arange(12)))
+    same(collect_all(engine), expected)
+    recorded = json.loads(engine.plan.to_json())
+    device_with_room_for(7)
+    again = Engine(task, SPACE, rows=12, recorded_plan=recorded)
+    assert again.plan == engine.plan
+    monkeypatch.setattr(_engine, "known_bytes", lambda _: None)
+    unknown = Engine(task, SPACE, rows=12)
+    assert unknown.plan.programs[0].lanes == 12
+    assert "memory" not in str(unknown.plan)

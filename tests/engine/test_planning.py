@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 import evotune as et
+from evotune.engine import _plan
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +96,41 @@ def test_a_population_of_all_that_mixes_trains_in_four_programs(
     mixes = {"schedule": 6, "activation": 7, "norm": 3, "depth": 4}
     for name, options in mixes.items():
         assert len({trial.params[name] for trial in result.trials}) == options
+
+
+def test_the_plan_shows_operations_and_memory_in_all_and_by_program(task, mixed):
+    plan = et.plan(task, mixed, n_trials=1_000, max_programs=3)
+    for program in plan.programs:
+        epochs = task.epochs
+        assert program.flops == pytest.approx(2 * epochs * program.epoch_work)
+    by_program = [1_000 * p.share * p.flops for p in plan.programs]
+    assert plan.flops == pytest.approx(sum(by_program))
+    useful = sum(
+        flops * (1 - p.waste)
+        for flops, p in zip(by_program, plan.programs, strict=True)
+    )
+    assert plan.waste == pytest.approx(1 - useful / plan.flops)
+    members = [p.member_bytes for p in plan.programs]
+    assert members == sorted(members)
+    record = json.loads(plan.to_json())
+    for name in ("flops", "waste", "run_seconds", "data_bytes", "device_bytes"):
+        assert record[name] == getattr(plan, name)
+    text = str(plan)
+    assert "FLOP, " in text
+    assert "of it padding" in text
+    assert "a device, data" in text
+    assert text.count("iB") >= 2 + 2 * len(plan.programs)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1010 * 1024, "0.986 MiB"), (3.5 * 2**30, "3.5 GiB")],
+)
+def test_bytes_have_three_digits(count, text):
+    assert _plan._bytes(count) == text
+
+
+def test_without_known_arithmetic_there_are_no_operations():
+    plan = et.plan(et.tasks.Function(lambda hp: hp.x), et.Space(x=et.Float(0.0, 1.0)))
+    assert plan.flops == plan.waste == 0.0
+    assert "FLOP" not in str(plan)

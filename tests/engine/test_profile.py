@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 import evotune as et
 from evotune.engine._peak import peak_flops
+from evotune.engine._profile import Profile
+from evotune.engine._shares import Shares, shares_of
 
 
 def tuned(**changes):
@@ -33,17 +37,24 @@ def test_seconds_add_up_and_operations_are_counted(capsys):
     assert profile.utilisation == 32 / (program.blocks * program.spec.lanes)
     assert 0 < program.seconds == profile.train_seconds < profile.total_seconds
     assert profile.compile_seconds == result.seconds["compile"]
-    expected = max(
-        profile.total_seconds - profile.compile_seconds - profile.train_seconds, 0.0
-    )
-    assert profile.host_seconds == expected
+    shares = profile.shares()
+    assert profile.host_seconds == shares.host * profile.total_seconds > 0
+    parts = shares.compile + shares.train + shares.evaluate + shares.host
+    assert parts == pytest.approx(1.0)
+    ran = profile.train_seconds / profile.total_seconds
+    assert shares.train + shares.evaluate == pytest.approx(ran)
+    assert shares.idle == pytest.approx(1.0 - ran)
+    evaluation = task.evaluation_share({})
+    assert shares.evaluate == pytest.approx(evaluation * ran)
+    assert 0 < shares.compile * profile.total_seconds <= profile.compile_seconds
     hp = {**result.best_params, "width": 16, "depth": 1, "batch_size": 20, "epochs": 3}
     work = task.multiply_adds(hp)
     assert program.spec.epoch_work == work
     assert program.flops == 2 * work * program.lane_epochs / program.seconds
     assert program.flops < peak_flops()
     text = str(profile)
-    for word in ("compiling", "training", "host", "lanes used", program.spec.name):
+    words = ("compiling", "training", "lanes used", program.spec.name, str(shares))
+    for word in words:
         assert word in text
     capsys.readouterr()
 
@@ -52,12 +63,39 @@ def test_the_last_line_of_a_run_names_the_lanes_used(capsys):
     task = et.tasks.Function(lambda hp: hp.x**2)
     et.tune(task, et.Space(x=et.Float(-1.0, 1.0)), generations=2)
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "trainings/s on 100% of the lanes" in last
+    assert "trainings/s on 100% of the lanes; devices " in last
+    assert "% train, " in last  # what a function computes is not known
+    assert "% idle: " in last
 
 
 def test_before_anything_ran_nothing_is_known():
-    _, result = tuned()
-    profile = type(result.profile)(result.plan.programs)
+    task = et.tasks.Function(lambda hp: hp.x**2)
+    profile = Profile(et.plan(task, et.Space(x=et.Float(-1.0, 1.0))).programs)
     assert math.isnan(profile.utilisation)
     assert math.isnan(profile.members_per_second)
     assert profile.train_seconds == 0.0
+    assert math.isnan(profile.host_seconds)
+    assert math.isnan(profile.shares().idle)
+    profile.end(0.0)  # as a recorded round that is only read
+    assert math.isnan(profile.shares().train)
+    assert "of the time" not in str(profile)
+
+
+def test_time_is_divided_by_what_the_devices_did_in_it():
+    window = (10.0, 20.0)
+    blocks = [
+        ((5.0, 11.0), 0.5),  # began before
+        ((13.0, 15.0), 0.5),
+        ((15.0, 16.0), 0.0),
+        ((20.0, 29.0), None),  # runs later
+    ]
+    shares = shares_of(window, blocks, (9.0, 14.0))
+    assert shares == Shares(compile=0.2, train=0.25, evaluate=0.15, host=0.4)
+    assert shares.idle == pytest.approx(0.6)
+    assert str(shares) == (
+        "25% train, about 15% evaluate, 60% idle: 20% compile, 40% host"
+    )
+    unknown = shares_of(window, [((12.0, 17.0), None)], (0.0, 0.0))
+    assert unknown.train == 0.5
+    assert math.isnan(unknown.evaluate)
+    assert str(unknown) == "50% train, 50% idle: 0% compile, 50% host"
