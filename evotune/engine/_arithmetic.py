@@ -32,21 +32,26 @@ class Work:
     Attributes:
         multiply_adds: In matrix products and convolutions.
         windows: Elements of the windows that the convolutions read, overlaps included.
+        updates: Weights that steps move, each counted in every step, as far as known.
     """
 
     multiply_adds: float = 0.0
     windows: float = 0.0
+    updates: float = 0.0
 
     def __add__(self, other: Work) -> Work:
         return Work(
             multiply_adds=self.multiply_adds + other.multiply_adds,
             windows=self.windows + other.windows,
+            updates=self.updates + other.updates,
         )
 
     def times(self, count: float) -> Work:
         """As much as ``count`` of it."""
         return Work(
-            multiply_adds=count * self.multiply_adds, windows=count * self.windows
+            multiply_adds=count * self.multiply_adds,
+            windows=count * self.windows,
+            updates=count * self.updates,
         )
 
 
@@ -75,6 +80,7 @@ class Epoch:
         work = Work(
             multiply_adds=_mean([one or 0.0 for one in known]),
             windows=_mean([task.windows(config) for config in configs]),
+            updates=_mean([task.updates(config) for config in configs]),
         )
         return cls(
             work=work,

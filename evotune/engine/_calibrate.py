@@ -22,7 +22,15 @@ from evotune.engine._devices import (
     one_cpu_device_per_core,
     shares_host_memory,
 )
-from evotune.engine._experiments import Experiment, Measured, cnn, fitted, mlp, run
+from evotune.engine._experiments import (
+    Experiment,
+    Measured,
+    cnn,
+    fitted,
+    in_small_batches,
+    mlp,
+    run,
+)
 
 _WITHIN = 1.1
 """Members take at most so many times as long in a block of the most lanes."""
@@ -105,6 +113,7 @@ def _cpu_experiments() -> dict[str, Experiment]:
         "fit cnn": cnn(8, lanes=2),
         "fast": mlp(64, lanes=8, optimize=False),
         "fit wide": mlp(192, lanes=2),
+        "fit small batches": in_small_batches(mlp(192, lanes=2)),
         "fit cnn wide": cnn(32, lanes=1),
         **{
             f"lanes {count}": mlp(32, lanes=count, optimize=False)
@@ -119,6 +128,7 @@ def _accelerator_experiments() -> dict[str, Experiment]:
         "fit step": mlp(8, lanes=1),
         "fit typical": mlp(64, lanes=256),
         "fit wide": mlp(256, lanes=64),
+        "fit small batches": in_small_batches(mlp(256, lanes=64)),
         "fit cnn": cnn(8, lanes=64),
         "fit cnn wide": cnn(32, lanes=32),
     }

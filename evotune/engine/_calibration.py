@@ -11,6 +11,7 @@ from evotune.engine._plan import table
 _ROWS = {
     "multiply_add_seconds": ("ps a multiply-add", 1e12),
     "window_seconds": ("ps an element of a convolution's windows", 1e12),
+    "update_seconds": ("ps a weight that a step moves", 1e12),
     "step_seconds": ("us a step of a block, besides", 1e6),
     "compile_seconds": ("s to compile a program well", 1.0),
     "fast_compile_seconds": ("s to compile it fast", 1.0),

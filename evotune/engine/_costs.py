@@ -19,6 +19,8 @@ class Costs:
         multiply_add_seconds: Of one device, in small batched matrix products.
         window_seconds: Of one device, for each element of the windows that convolutions
             read, besides their products: windows are laid side by side beforehand.
+        update_seconds: Of one device, for each weight that a step moves: its moments
+            are read and written, whatever the batch.
         step_seconds: Of one training step of a block besides its arithmetic.
         fast_compile_seconds: Likewise, without the slowest passes of the compiler.
         fast_slowdown: How much longer a program compiled that way runs.
@@ -33,6 +35,7 @@ class Costs:
     fast_compile_seconds: float = math.inf
     fast_slowdown: float = 1.0
     window_seconds: float = 0.0
+    update_seconds: float = 0.0
 
     def to_json(self) -> dict[str, float | None]:
         """JSON values by name; None where one is infinite."""
@@ -68,16 +71,18 @@ class Costs:
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def dense(self, multiply_adds: float, windows: float) -> float:
-        """Multiply-adds of dense products that take as long as these.
+    def dense(
+        self, multiply_adds: float, windows: float = 0.0, updates: float = 0.0
+    ) -> float:
+        """Multiply-adds of dense products that take as long as all of this.
 
         Args:
             multiply_adds: Of products and convolutions.
             windows: Elements of the windows that the convolutions read.
+            updates: Weights that are moved, each counted in every step.
         """
-        if not self.window_seconds:
-            return multiply_adds
-        return multiply_adds + windows * self.window_seconds / self.multiply_add_seconds
+        more = windows * self.window_seconds + updates * self.update_seconds
+        return multiply_adds + more / self.multiply_add_seconds
 
     def compiles_fast(self, run_seconds: float) -> bool:
         """Whether a program that runs for so long is better compiled the fast way."""
@@ -127,7 +132,8 @@ CPU = Costs(
     compile_seconds=2.2,
     fast_compile_seconds=1.5,
     fast_slowdown=1.35,
-    multiply_add_seconds=4.5e-11,
+    multiply_add_seconds=3e-11,
+    update_seconds=3e-9,
     step_seconds=5e-5,
     max_lanes=16,
 )

@@ -18,6 +18,7 @@ from evotune.engine._engine import Engine
 from evotune.space import Int, Space
 
 _BATCH, _STEPS, _CLASSES = 64, 20, 10
+_SMALL_BATCH = 16
 _EPOCHS = 200
 """The most of a training."""
 _LEAST_SECONDS = 0.15
@@ -35,6 +36,7 @@ class Experiment:
         shape: Of one example.
         lanes: Members of one device.
         optimize: Whether it is compiled well, or fast.
+        batch_size: Examples of a step.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Experiment:
     shape: tuple[int, ...]
     lanes: int
     optimize: bool = True
+    batch_size: int = _BATCH
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ class Measured:
         steps: Of an epoch.
         multiply_adds: Of an epoch of all members of one device.
         windows: Likewise, elements of the windows that convolutions read.
+        updates: Likewise, weights that steps move, each counted in every step.
     """
 
     compile_seconds: float
@@ -62,6 +66,7 @@ class Measured:
     steps: float
     multiply_adds: float
     windows: float
+    updates: float
 
 
 def mlp(width: int, *, lanes: int, optimize: bool = True) -> Experiment:
@@ -72,6 +77,15 @@ def mlp(width: int, *, lanes: int, optimize: bool = True) -> Experiment:
         shape=(64,),
         lanes=lanes,
         optimize=optimize,
+    )
+
+
+def in_small_batches(experiment: Experiment) -> Experiment:
+    """The same in more steps, which shows what moving the weights costs."""
+    return dataclasses.replace(
+        experiment,
+        name=f"{experiment.name}, batches of {_SMALL_BATCH}",
+        batch_size=_SMALL_BATCH,
     )
 
 
@@ -96,7 +110,9 @@ def run(experiment: Experiment, costs: Costs) -> Measured:
         costs: Any of the devices at hand.
     """
     task = _noise(experiment)
-    space = Space(epochs=Int(1, _EPOCHS), batch_size=_BATCH, eps=_unseen(1e-8))
+    space = Space(
+        epochs=Int(1, _EPOCHS), batch_size=experiment.batch_size, eps=_unseen(1e-8)
+    )
     rows = experiment.lanes * local_mesh().size
     engine = Engine(task, space, rows=rows, costs=_forced(costs, experiment))
     seconds = _epoch_seconds(engine)
@@ -107,6 +123,7 @@ def run(experiment: Experiment, costs: Costs) -> Measured:
         steps=task.steps(sizes),
         multiply_adds=experiment.lanes * (task.multiply_adds(sizes) or 0.0),
         windows=experiment.lanes * task.windows(sizes),
+        updates=experiment.lanes * task.updates(sizes),
     )
 
 
@@ -167,14 +184,15 @@ def _block_seconds(engine: Engine, epochs: int) -> float:
 
 
 def fitted(results: Sequence[Measured]) -> Mapping[str, float]:
-    """The seconds of a step, a multiply-add and an element of a window that fit best.
+    """The seconds of a step, a multiply-add, a window's element and a weight moved.
 
-    Least squares of relative errors, none of the three negative:
+    They fit best: least squares of relative errors, none of the four negative.
 
-        epoch_seconds ~ steps s + multiply_adds a + windows w
+        epoch_seconds ~ steps s + multiply_adds a + windows w + updates u
 
     Args:
-        results: Of several sizes; where none has convolutions, w is left out.
+        results: Of several sizes; where none has convolutions, w is left out, and u
+            where all batches are of one size, as it could not be told from a.
 
     Returns:
         By the names that `Costs` has for them.
@@ -186,6 +204,8 @@ def fitted(results: Sequence[Measured]) -> Mapping[str, float]:
         "multiply_add_seconds": [one.multiply_adds for one in results],
         "window_seconds": [one.windows for one in results],
     }
+    if len({one.steps for one in results}) > 1:
+        terms["update_seconds"] = [one.updates for one in results]
     terms = {name: column for name, column in terms.items() if any(column)}
     seconds = np.asarray([one.epoch_seconds for one in results])
     table = np.stack(list(terms.values()), axis=1) / seconds[:, None]

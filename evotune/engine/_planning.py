@@ -222,7 +222,7 @@ class _Planner:
             epoch = count_epoch(self._task, self._space, self._inputs, static)
             steps = float(epoch.steps)
         work = epoch.work.multiply_adds
-        dense = self._costs.dense(work, epoch.work.windows)
+        dense = self._costs.dense(work, epoch.work.windows, epoch.work.updates)
         steps, padded_work = max(1.0, steps), work * epochs
         useful = [self._useful[i] or 0.0 for i in members]
         lanes = self._costs.lanes(

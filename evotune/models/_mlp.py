@@ -135,6 +135,10 @@ class MLP:
         output = nn.capacity(layers[-1].outputs) * info.num_outputs
         return float(sum(layer.products for layer in layers) + output)
 
+    def weights(self, sizes: Mapping[str, Any], info: Info) -> float:
+        """Entries of all kernels: an example meets each of them once."""
+        return self.multiply_adds(sizes, info)
+
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Model.check`."""
         merged = {**dataclasses.asdict(self), "depth": self._depth({}), **values}

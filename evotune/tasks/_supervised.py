@@ -164,6 +164,11 @@ class Supervised(Scored):
         one = self.model.multiply_adds(sizes, self.info)
         return None if one is None else one * self._passes
 
+    def updates(self, sizes: Mapping[str, Any]) -> float:
+        """See `Task.updates`."""
+        count = getattr(self.model, "weights", None)
+        return 0.0 if count is None else count(sizes, self.info) * self.steps(sizes)
+
     def windows(self, sizes: Mapping[str, Any]) -> float:
         """See `Task.windows`: gradients read as many twice."""
         count = getattr(self.model, "windows", None)

@@ -181,6 +181,16 @@ class Task(abc.ABC):
         """
         return None
 
+    def updates(self, sizes: Mapping[str, Any]) -> float:
+        """Weights that an epoch's steps move, each counted in every step.
+
+        0 where unknown; it matters where batches are small.
+
+        Args:
+            sizes: See `multiply_adds`.
+        """
+        return 0.0
+
     def windows(self, sizes: Mapping[str, Any]) -> float:
         """Elements of the windows that an epoch's convolutions read; 0 without any.
 

@@ -47,15 +47,16 @@ def planned(task, **options):
     return et.plan(task, SPACE, algorithm=ALGORITHM, n_trials=10_000, **options)
 
 
-def result_of(steps, multiply_adds, windows, *, compiling=1.0):
+def result_of(steps, multiply_adds, windows, *, updates=0.0, compiling=1.0):
     """An experiment on a machine whose costs are known."""
-    seconds = steps * 3e-5 + multiply_adds * 2e-11 + windows * 4e-9
+    seconds = steps * 3e-5 + multiply_adds * 2e-11 + windows * 4e-9 + updates * 3e-9
     return Measured(
         compile_seconds=compiling,
         epoch_seconds=seconds,
         steps=steps,
         multiply_adds=multiply_adds,
         windows=windows,
+        updates=updates,
     )
 
 
@@ -66,6 +67,7 @@ def test_the_fit_finds_the_costs_that_made_the_seconds():
         result_of(20, 2e9, 0.0),
         result_of(20, 5e7, 3e6),
         result_of(20, 5e8, 8e6),
+        result_of(80, 2e9, 0.0, updates=8e6),
     ]
     found = fitted(results)
     assert found == pytest.approx(
@@ -73,9 +75,11 @@ def test_the_fit_finds_the_costs_that_made_the_seconds():
             "step_seconds": 3e-5,
             "multiply_add_seconds": 2e-11,
             "window_seconds": 4e-9,
+            "update_seconds": 3e-9,
         }
     )
     assert "window_seconds" not in fitted(results[:3])
+    assert "update_seconds" not in fitted(results[:5])
 
 
 def test_experiments_give_the_costs_that_they_show_and_no_others():
@@ -245,8 +249,13 @@ def test_the_experiments_of_a_kind_of_device_show_all_that_plans_weigh_there(kin
     names = [experiment.name for experiment in planned.values()]
     assert len(set(names)) == len(names)
     results = {
-        name: result_of(20, 1e6 * 4**k, 1e5 * 2**k * ("cnn" in name))
-        for k, name in enumerate(planned)
+        name: result_of(
+            64 / experiment.batch_size * 20,
+            1e6 * 4**k,
+            1e5 * 2**k * ("cnn" in name),
+            updates=64 / experiment.batch_size * 1e5 * 3**k,
+        )
+        for k, (name, experiment) in enumerate(planned.items())
     }
     lanes = {name: experiment.lanes for name, experiment in planned.items()}
     found = _calibrate.measured_costs(results, lanes)
@@ -261,8 +270,8 @@ def test_what_there_is_no_time_for_stays_as_shipped(monkeypatch, capsys):
     monkeypatch.setattr(_calibrate, "run", lambda experiment, costs: one)
     found = et.calibrate(timeout=60.0, store=False)
     assert [line.split(": ")[0] for line in capsys.readouterr().err.splitlines()] == [
-        "calibrating, 1 of 10",
-        "calibrating, 2 of 10",
+        "calibrating, 1 of 11",
+        "calibrating, 2 of 11",
     ]
     assert {"fast_slowdown", "max_lanes"} < set(found.missing)
     assert found.measured.max_lanes == CPU.max_lanes
