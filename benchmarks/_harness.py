@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import datetime as dt
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,7 +35,10 @@ os.environ.setdefault("EVOTUNE_CACHE", "off")
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "optuna", "scikit-learn")
+PACKAGES = (
+    *("jax", "jaxlib", "flax", "optax", "numpy", "optuna", "scikit-learn"),
+    *("torch", "ray", "keras", "keras-tuner"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,16 +66,26 @@ class RivalResult:
         compile_seconds: Tracing, lowering and compiling.
         train_seconds: All else between the call of ``run`` and its results on the host.
         accuracies: f32[L, E] validation accuracy of training l after epoch e.
+        again_seconds: f64[K] of each further time that all of it was trained, from the
+            learning rates to the results on the host; empty where it never was.
     """
 
     compile_seconds: float
     train_seconds: float
     accuracies: np.ndarray
+    again_seconds: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @property
     def seconds(self) -> float:
         """All of it, in seconds: what a user waits for."""
         return self.compile_seconds + self.train_seconds
+
+    @property
+    def steady_seconds(self) -> float:
+        """Once all is compiled: the median further time, else ``train_seconds``."""
+        if len(self.again_seconds):
+            return float(np.median(self.again_seconds))
+        return self.train_seconds
 
     def to_json(self) -> dict[str, Any]:
         """The figures of this run; of the accuracies, what is needed to compare."""
@@ -82,7 +96,7 @@ class RivalResult:
             "seconds": self.seconds,
             "trainings": len(last),
             "trainings_per_second": len(last) / self.seconds,
-            "ms_per_training_after_compile": 1e3 * self.train_seconds / len(last),
+            "ms_per_training_after_compile": 1e3 * self.steady_seconds / len(last),
             "mean_accuracy": float(last.mean()),
             "best_accuracy": float(last.max()),
         }
@@ -164,19 +178,35 @@ def compiler_options(optimization_level: int | None = 1) -> dict[str, Any] | Non
     """XLA's options for every side; on CPU, level 1 compiles faster and runs as fast.
 
     Args:
-        optimization_level: Of XLA's code generation; None leaves its default.
+        optimization_level: Of XLA's code generation on CPU; None leaves its default,
+            which accelerators always have.
     """
-    if optimization_level is None:
+    import jax
+
+    if optimization_level is None or jax.default_backend() != "cpu":
         return None
     return {"xla_backend_optimization_level": optimization_level}
 
 
-def side_main(run: Side, *, devices: int = 1) -> None:
+def missing(packages: Iterable[str]) -> str | None:
+    """What to install for ``packages``, by import name; None where all are there."""
+    absent = [name for name in packages if importlib.util.find_spec(name) is None]
+    if not absent:
+        return None
+    return (
+        f"not measured, as {', '.join(absent)} cannot be imported: "
+        "pip install 'evotune[rivals]'"
+    )
+
+
+def side_main(run: Side, *, devices: int = 1, needs: Sequence[str] = ()) -> None:
     """The command line of a side: prints its figures as one line of JSON.
 
     Args:
         run: The side.
         devices: CPU devices that its best form wants.
+        needs: Import names of optional packages; where one is missing, a line that
+            says how to install it is all that is printed.
     """
     import jax
 
@@ -194,6 +224,9 @@ def side_main(run: Side, *, devices: int = 1) -> None:
     options = parser.parse_args()
     if options.tiny:
         options.width, options.trainings, options.epochs = 8, 4, 2
+    if line := missing(needs):
+        print(line)
+        return
     jax.config.update("jax_num_cpu_devices", options.devices)
     jax.local_devices()  # starting JAX is nobody's training time
 
@@ -231,6 +264,7 @@ def run_alone(
     seed: int,
     options: Mapping[str, Any] | None = None,
     devices: int | None = None,
+    timeout: float = 900.0,
 ) -> RivalResult:
     """Runs a side in a fresh process, with nothing compiled and nothing cached.
 
@@ -244,6 +278,7 @@ def run_alone(
         seed: Of initial values and of the data order.
         options: Further keyword arguments of its ``run``.
         devices: CPU devices; None for as many as its best form wants.
+        timeout: Seconds after which it has failed.
 
     Raises:
         RuntimeError: If the process fails; shows what it printed.
@@ -251,7 +286,8 @@ def run_alone(
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "in.npz", Path(folder) / "out.npz"
         np.savez(given, learning_rates=learning_rates, **dataclasses.asdict(data))
-        command = [sys.executable, "-m", module]
+        command = [sys.executable, *(f"-W{rule}" for rule in sys.warnoptions)]
+        command += ["-m", module]
         command += ["--width", str(width), "--epochs", str(epochs)]
         command += ["--batch-size", str(batch_size), "--seed", str(seed)]
         command += ["--input", str(given), "--output", str(made)]
@@ -261,14 +297,18 @@ def run_alone(
             command += ["--option", name, json.dumps(value)]
         # A compilation cache on disk would hide what compiling costs.
         environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"no result after {timeout:.0f} s: {module}") from error
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
         with np.load(made) as stored:
@@ -276,6 +316,7 @@ def run_alone(
                 compile_seconds=float(stored["compile_seconds"]),
                 train_seconds=float(stored["train_seconds"]),
                 accuracies=stored["accuracies"],
+                again_seconds=stored["again_seconds"],
             )
 
 
@@ -328,6 +369,7 @@ def write_result(
     settings: Mapping[str, Any],
     folder: Path = RESULTS,
     described: Mapping[str, Any] | None = None,
+    part: str = "",
 ) -> Path:
     """Writes ``folder/name.json``: figures, settings, command, versions, hardware.
 
@@ -337,6 +379,7 @@ def write_result(
         settings: What was asked for.
         folder: Where it goes; made if it is not there.
         described: The hardware as it was before the first run; else as it is now.
+        part: Of the benchmark, where it writes several files: ``name_part.json``.
     """
     record = {
         "schema_version": 1,
@@ -349,6 +392,6 @@ def write_result(
         "figures": dict(figures),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
+    path = folder / f"{name}{part and '_'}{part}.json"
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return path
