@@ -20,6 +20,7 @@ from benchmarks.rivals import (
     evotune_tune,
     handwritten,
     optuna_steps,
+    ray_tune,
     scan_one,
 )
 
@@ -177,6 +178,12 @@ def test_a_side_that_fails_or_cannot_start_costs_no_other_side(case, capsys) -> 
     assert "needs a device" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="fails"):
         _contest.leave([figures])
+
+
+def test_seconds_of_a_trial_are_those_after_the_first_on_each_core() -> None:
+    ends = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]  # two at once, started at 0
+    assert ray_tune.steady_seconds(0.0, ends, 2) == pytest.approx(6.0)
+    assert ray_tune.steady_seconds(0.0, ends[:2], 2) == 11.0
 
 
 def test_the_median_run_is_one_of_the_runs() -> None:
