@@ -12,15 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks._harness import (
-    Data,
-    RivalResult,
-    Side,
-    cores,
-    median_of,
-    missing,
-    run_alone,
-)
+from benchmarks._harness import Data, cores
+from benchmarks._sides import RivalResult, Side, median_of, missing, run_alone
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,17 +5,17 @@ Hardware:  CPU; the committed figures are of two cores.
 Time:      about six minutes on two cores; ``--tiny`` takes half of one.
 Result:    benchmarks/results/families.json, and the tables that it prints.
 
-Digits read as eight steps of eight values, Adam, batches of 64, 5 epochs, 64 learning
+Digits read as eight steps of eight values, Adam, batches of 64, 4 epochs, 32 learning
 rates: a GRU of 32 units, and a Transformer of two blocks, 32 units and four heads.
 evotune trains its own family and, again, the plain Flax module as a user's own. The
 others train the plain module: the best that one-at-a-time does, a whole training in a
 jitted scan and jitted steps that never wait, each with a training on every device;
 and by hand with `jax.lax.map` over the members of each device, and with ``vmap``.
 
-"ms" is what a training takes where 64 are wanted, from the call to the results on the
+"ms" is what a training takes where 32 are wanted, from the call to the results on the
 host, compiling included. "ms after" is without compiling; of evotune and the programs
-by hand, that of further populations. Sides take turns, each in a fresh process; medians
-of three turns. Convolutional networks are in `benchmarks.convolution`.
+by hand, that of a further population. Sides take turns, each in a fresh process;
+medians of three turns. Convolutional networks are in `benchmarks.convolution`.
 """
 
 from __future__ import annotations
@@ -100,9 +100,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--network", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--members", type=int, default=64)
-    parser.add_argument("--again", type=int, default=2, help="further populations")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--members", type=int, default=32)
+    parser.add_argument("--again", type=int, default=1, help="further populations")
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3, help="turns of each side")
     parser.add_argument("--seed", type=int, default=0)

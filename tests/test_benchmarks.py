@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import evotune as et
-from benchmarks import _contest, _harness
+from benchmarks import _contest, _harness, _sides
 from benchmarks.rivals import (
     _modules,
     evotune_tune,
@@ -188,14 +188,14 @@ def test_seconds_of_a_trial_are_those_after_the_first_on_each_core() -> None:
 
 def test_the_median_run_is_one_of_the_runs() -> None:
     runs = [
-        _harness.RivalResult(
+        _sides.RivalResult(
             compile_seconds=1.0, train_seconds=seconds, accuracies=np.zeros((1, 1))
         )
         for seconds in (5.0, 1.0, 3.0, 9.0)
     ]
-    assert _harness.median_of(runs) is runs[2]
+    assert _sides.median_of(runs) is runs[2]
     with pytest.raises(ValueError, match="at least one run"):
-        _harness.median_of([])
+        _sides.median_of([])
 
 
 def test_a_record_names_command_versions_and_hardware(tmp_path: Path) -> None:

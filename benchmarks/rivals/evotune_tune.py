@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 import evotune as et
-from benchmarks._harness import Data, RivalResult, cores, side_main
+from benchmarks._harness import Data, cores
+from benchmarks._sides import RivalResult, side_main
 from benchmarks.rivals._modules import BLOCKS, HEADS, LINEN, PATCH, NnxMLP
 from evotune import algorithms, datasets, engine, models, report, study, tasks  # noqa: F401
 

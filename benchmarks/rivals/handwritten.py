@@ -19,14 +19,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from benchmarks._harness import (
-    Data,
-    RivalResult,
-    compiler_options,
-    cores,
-    data_orders,
-    side_main,
-)
+from benchmarks._harness import Data, compiler_options, cores, data_orders
+from benchmarks._sides import RivalResult, side_main
 from benchmarks.rivals._modules import make_network, parameters_of
 from benchmarks.rivals._network import train_one
 

@@ -26,7 +26,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks._harness import Data, RivalResult, side_main
+from benchmarks._harness import Data
+from benchmarks._sides import RivalResult, side_main
 
 Form = Literal["best", "usual"]
 

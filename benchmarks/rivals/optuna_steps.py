@@ -36,13 +36,8 @@ import numpy as np
 import optax
 import optuna
 
-from benchmarks._harness import (
-    Data,
-    RivalResult,
-    compiler_options,
-    data_orders,
-    side_main,
-)
+from benchmarks._harness import Data, compiler_options, data_orders
+from benchmarks._sides import RivalResult, side_main
 from benchmarks.rivals._modules import Network, make_network
 from benchmarks.rivals._network import accuracy_of, adam_step, loss_of, member_key
 

@@ -27,15 +27,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmarks._harness import (
-    ROOT,
-    Data,
-    RivalResult,
-    compiler_options,
-    cores,
-    data_orders,
-    side_main,
-)
+from benchmarks._harness import ROOT, Data, compiler_options, cores, data_orders
+from benchmarks._sides import RivalResult, side_main
 
 Form = Literal["best", "usual"]
 

@@ -21,13 +21,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks._harness import (
-    Data,
-    RivalResult,
-    compiler_options,
-    data_orders,
-    side_main,
-)
+from benchmarks._harness import Data, compiler_options, data_orders
+from benchmarks._sides import RivalResult, side_main
 from benchmarks.rivals._modules import make_network
 from benchmarks.rivals._network import train_one
 

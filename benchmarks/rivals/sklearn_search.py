@@ -23,7 +23,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import PredefinedSplit, RandomizedSearchCV
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks._harness import Data, RivalResult, cores, side_main
+from benchmarks._harness import Data, cores
+from benchmarks._sides import RivalResult, side_main
 
 
 class AllEpochs(MLPClassifier):

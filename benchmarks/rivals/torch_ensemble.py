@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 import time
 import warnings
 from typing import Any
 
 import numpy as np
 
-from benchmarks._harness import Data, RivalResult, cores, data_orders, side_main
+from benchmarks._harness import Data, cores, data_orders
+from benchmarks._sides import RivalResult, side_main
 
 B1, B2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as in optax
 
@@ -132,7 +134,6 @@ def train_share(
 ) -> RivalResult:
     """Trains these learning rates in this process, ``together`` at a time."""
     warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own code
-    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # no earlier run's kernels
     import torch
 
     torch.set_num_threads(setting["threads"])
@@ -206,11 +207,23 @@ def run(
         "compiled": compiled,
         "threads": max(cores() // processes, 1),
     }
-    if processes == 1:
-        return train_share(data, rates, orders, setting, 0)
+    with tempfile.TemporaryDirectory() as folder:  # no kernels of an earlier run
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        if processes == 1:
+            return train_share(data, rates, orders, setting, 0)
+        return train_shared_out(data, rates, orders, setting, processes)
 
+
+def train_shared_out(
+    data: Data,
+    rates: np.ndarray,
+    orders: np.ndarray,
+    setting: dict[str, Any],
+    processes: int,
+) -> RivalResult:
+    """Trains equal shares of these learning rates in processes that start together."""
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes)
+    barrier = context.Barrier(processes, timeout=300.0)
     pipes, children, first = [], [], 0
     for share in np.array_split(rates, processes):
         receiver, sender = context.Pipe(duplex=False)
