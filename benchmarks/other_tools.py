@@ -14,7 +14,7 @@ JAX backend) in the best form that their own means allow and as they are usually
 written. All evaluate after every epoch but scikit-learn, which does at the end. JAX by
 hand and Optuna are in `benchmarks.speed`.
 
-Slow sides train fewer: PyTorch 128, Ray Tune 32 and 8, KerasTuner 8 and 4. "ms" is what
+Slow sides train fewer: PyTorch 64, Ray Tune 32 and 8, KerasTuner 8 and 4. "ms" is what
 a training takes where 256 are wanted: compiling and other seconds that come once are
 spread over 256 on all sides; "ms after" is without them. Imports and the start of
 runtimes and processes are left out. Sides take turns, each in a fresh process; medians
@@ -52,7 +52,7 @@ def contenders() -> dict[str, Contender]:
         return Contender(
             module="torch_ensemble",
             options=options,
-            trainings=128,
+            trainings=64,
             once="compiled" in options,
             needs=("torch",),
         )
@@ -84,8 +84,11 @@ def contenders() -> dict[str, Contender]:
 def main() -> None:
     options = parse()
     described = hardware()
+    sides = contenders()
+    if options.tiny:  # compiling takes PyTorch a minute
+        sides = {name: sides[name] for name in sides if "compiled" not in name}
     found = contest(
-        contenders(),
+        sides,
         digits(options.seed),
         random_learning_rates(options.trainings, options.seed, low=3e-4, high=1e-2),
         width=options.width,

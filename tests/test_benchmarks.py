@@ -115,6 +115,19 @@ def test_populations_by_hand_learn_what_one_at_a_time_does(network, case) -> Non
     assert 0.0 < found.steady_seconds < found.seconds
 
 
+def test_evotune_trains_as_the_rivals_do_and_times_further_populations(case) -> None:
+    settings = {**SETTINGS, "width": 32, "epochs": 4}
+    rates = np.linspace(2.9e-3, 3.1e-3, 4, dtype=np.float32)
+    found = evotune_tune.run(case[0], rates, **settings, own=True, again=2)
+    plain = scan_one.run(case[0], rates, **settings).accuracies
+    assert found.accuracies.shape == plain.shape
+    # Other initial values, and other rows of the same number to validate on.
+    difference = found.accuracies.mean(axis=0) - plain.mean(axis=0)
+    assert np.abs(difference[-1]) < 0.03, (found.accuracies, plain)
+    assert found.again_seconds.shape == (2,)
+    assert 0.0 < found.steady_seconds < found.seconds
+
+
 @pytest.mark.parametrize("network", ["mlp", "gru", "transformer"])
 def test_families_have_the_shape_of_the_plain_module(network) -> None:
     family = evotune_tune.model_of(network, 16, own=False)

@@ -83,10 +83,14 @@ def run(
     def train_share(
         rates: jax.Array, trials: jax.Array, *arrays: jax.Array
     ) -> jax.Array:
+        def train(rate: jax.Array, trial: jax.Array) -> jax.Array:
+            return train_one(model, seed, rate, trial, *arrays)
+
+        if block == len(rates):
+            return jax.vmap(train)(rates, trials)
+        together = block if block > 1 else None
         return jax.lax.map(
-            lambda given: train_one(model, seed, *given, *arrays),
-            (rates, trials),
-            batch_size=block if block > 1 else None,
+            lambda given: train(*given), (rates, trials), batch_size=together
         )
 
     members, shared = PartitionSpec("members"), PartitionSpec()
