@@ -8,36 +8,25 @@ Result:    benchmarks/results/speed.json, and the table that it prints.
 Digits, two hidden layers of 64 (and of 16), Adam, batches of 64, 20 epochs, 256 random
 learning rates: the same number of trainings, a new order of the data and an evaluation
 in every epoch on all sides. Every side runs in a fresh process; sides take turns, so
-that a slow minute of the machine hits all of them; the median counts. Seconds are from
-the call to the results on the host, compilation included and also shown apart; imports
-and the start of JAX are not in them.
+that a slow minute of the machine hits all of them; the median counts. "ms" is a
+training from the call to the results on the host, compilation included, "ms after"
+without it, "x" how many times evotune's; imports and the start of JAX are not in them.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
+from benchmarks._contest import Contender, contest, leave, summary, table
 from benchmarks._harness import (
-    RivalResult,
+    ROOT,
     cores,
     digits,
     hardware,
-    median_of,
     random_learning_rates,
-    run_alone,
     write_result,
 )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Contender:
-    """One side: its module, its options, and whether it is run a single time."""
-
-    module: str
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    once: bool = False
 
 
 def contenders() -> dict[str, Contender]:
@@ -47,10 +36,12 @@ def contenders() -> dict[str, Contender]:
         "evotune": Contender(module="evotune_tune"),
         "hand-written": Contender(module="handwritten"),
         "scan, one at a time": Contender(module="scan_one"),
-        "scan, one on each device": Contender(module="scan_one", options=both),
+        "scan, one on each device": Contender(
+            module="scan_one", options=both, devices=cores()
+        ),
         "Optuna, best form": Contender(module="optuna_steps"),
         "Optuna, best form, one on each device": Contender(
-            module="optuna_steps", options=both
+            module="optuna_steps", options=both, devices=cores()
         ),
         "Optuna, gather outside jit": Contender(
             module="optuna_steps", options={"form": "usual"}, once=True
@@ -63,73 +54,25 @@ def main() -> None:
     described = hardware()
     figures: dict[str, Any] = {}
     for width in options.width:
-        runs = measure(width, options)
-        figures[f"width_{width}"] = summary(runs)
-        print(table(width, figures[f"width_{width}"]), flush=True)
+        found = contest(
+            contenders(),
+            digits(options.seed),
+            random_learning_rates(options.trainings, options.seed),
+            width=width,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            turns=options.repeats,
+            here=options.tiny,
+        )
+        figures[f"width_{width}"] = summary(found, trainings=options.trainings)
+        print(table(f"width {width}", figures[f"width_{width}"]), flush=True)
     if not options.tiny:
         path = write_result(
             "speed", figures, settings=vars(options), described=described
         )
-        print(f"Written to {path.relative_to(path.parents[2])}")
-
-
-def measure(width: int, options: argparse.Namespace) -> dict[str, list[RivalResult]]:
-    """All runs of every side, in turns."""
-    data = digits(options.seed)
-    rates = random_learning_rates(options.trainings, options.seed)
-    runs: dict[str, list[RivalResult]] = {name: [] for name in contenders()}
-    for turn in range(options.repeats):
-        for name, contender in contenders().items():
-            if contender.once and turn:
-                continue
-            extra = dict(contender.options)
-            devices = extra.get("at_once")
-            result = run_alone(
-                f"benchmarks.rivals.{contender.module}",
-                data,
-                rates,
-                width=width,
-                epochs=options.epochs,
-                batch_size=options.batch_size,
-                seed=options.seed + turn,
-                options=extra,
-                devices=devices,
-            )
-            runs[name].append(result)
-            print(f"  width {width}, {name}: {result.seconds:.2f} s", flush=True)
-    return runs
-
-
-def summary(runs: dict[str, list[RivalResult]]) -> dict[str, Any]:
-    """Each side's median and all its runs, and seconds relative to evotune's."""
-    ours = median_of(runs["evotune"])
-    return {
-        name: {
-            **median_of(results).to_json(),
-            "times_the_seconds_of_evotune": median_of(results).seconds / ours.seconds,
-            "times_after_compiling": median_of(results).train_seconds
-            / ours.train_seconds,
-            "all_seconds": [result.seconds for result in results],
-        }
-        for name, results in runs.items()
-    }
-
-
-def table(width: int, figures: dict[str, Any]) -> str:
-    """The figures of one width, a line for each side."""
-    lines = [
-        f"width {width}",
-        f"{'':40}{'compile s':>10}{'all s':>8}{'trainings/s':>13}"
-        f"{'x evotune':>11}{'steady x':>10}",
-    ]
-    lines += [
-        f"{name:40}{side['compile_seconds']:10.2f}{side['seconds']:8.2f}"
-        f"{side['trainings_per_second']:13.1f}"
-        f"{side['times_the_seconds_of_evotune']:11.2f}"
-        f"{side['times_after_compiling']:10.2f}"
-        for name, side in figures.items()
-    ]
-    return "\n".join(lines)
+        print(f"Written to {path.relative_to(ROOT)}")
+    leave(figures.values())
 
 
 def parse() -> argparse.Namespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,15 +13,25 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import _harness
-from benchmarks.rivals import handwritten, optuna_steps, scan_one
+import evotune as et
+from benchmarks import _contest, _harness, _sides
+from benchmarks.rivals import (
+    _modules,
+    evotune_tune,
+    handwritten,
+    optuna_steps,
+    ray_tune,
+    scan_one,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
+# The sides of benchmarks.rivals run in these; one of them is started by itself, too.
 SCRIPTS = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for path in (ROOT / "benchmarks").rglob("*.py")
+    for path in (ROOT / "benchmarks").glob("*.py")
     if not path.name.startswith("_")
 )
+SCRIPTS.append("benchmarks.rivals.scan_one")
 SETTINGS = {"width": 8, "epochs": 2, "batch_size": 64, "seed": 3}
 
 
@@ -36,6 +47,15 @@ def test_tiny_form_runs_without_a_warning(name: str) -> None:
         timeout=600,
     )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    # All sides train the same, and long enough to have learnt something.
+    for apart in re.findall(r"mean accuracies differ by (\S+)", done.stdout):
+        assert float(apart) < 0.1, done.stdout
+
+
+def test_every_rival_is_a_side_of_a_benchmark() -> None:
+    used = [path.read_text(encoding="utf-8") for path in ROOT.glob("benchmarks/*.py")]
+    for path in (ROOT / "benchmarks" / "rivals").glob("[!_]*.py"):
+        assert any(f'"{path.stem}"' in text for text in used), path.stem
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,6 +104,39 @@ def test_rivals_learn_the_same_from_the_same(run, options, case, expected) -> No
     assert result.train_seconds > 0.0
 
 
+@pytest.mark.parametrize("network", ["nnx", "gru"])
+def test_populations_by_hand_learn_what_one_at_a_time_does(network, case) -> None:
+    data, rates = case
+    settings = {**SETTINGS, "network": network, "epochs": 1}
+    found = handwritten.run(data, rates[:4], **settings, block=2, again=1)
+    alone = scan_one.run(data, rates[:4], **settings)
+    np.testing.assert_allclose(found.accuracies, alone.accuracies, atol=2.5 / 360)
+    assert found.again_seconds.shape == (1,)
+    assert 0.0 < found.steady_seconds < found.seconds
+
+
+def test_evotune_trains_as_the_rivals_do_and_times_further_populations(case) -> None:
+    settings = {**SETTINGS, "width": 32, "epochs": 4}
+    rates = np.linspace(2.9e-3, 3.1e-3, 4, dtype=np.float32)
+    found = evotune_tune.run(case[0], rates, **settings, own=True, again=2)
+    plain = scan_one.run(case[0], rates, **settings).accuracies
+    assert found.accuracies.shape == plain.shape
+    # Other initial values, and other rows of the same number to validate on.
+    difference = found.accuracies.mean(axis=0) - plain.mean(axis=0)
+    assert np.abs(difference[-1]) < 0.03, (found.accuracies, plain)
+    assert found.again_seconds.shape == (2,)
+    assert 0.0 < found.steady_seconds < found.seconds
+
+
+@pytest.mark.parametrize("network", ["mlp", "gru", "transformer"])
+def test_families_have_the_shape_of_the_plain_module(network) -> None:
+    family = evotune_tune.model_of(network, 16, own=False)
+    info = et.models.Info(input_shape=(64,), num_outputs=10)
+    plain = _modules.make_network(network, 16, 10)
+    expected = _modules.parameters_of(plain, np.zeros((1, 64), np.float32))
+    assert et.models.parameter_count(family, {"width": 16}, info) == expected
+
+
 def test_a_rival_compiles_each_program_once(case, count_compiles) -> None:
     names = {"train_share", "train", "init", "step", "evaluate"}
     for run in (handwritten.run, scan_one.run, optuna_steps.run):
@@ -112,25 +165,50 @@ def test_every_epoch_is_shuffled_anew_and_repeats_no_row() -> None:
         _harness.data_orders(0, samples=10, epochs=1, batch_size=16)
 
 
-def test_a_fresh_process_gives_back_what_was_measured(case) -> None:
-    module = "benchmarks.rivals.scan_one"
-    result = _harness.run_alone(module, *case, **SETTINGS, options={"at_once": 1})
-    assert result.accuracies.shape == (5, SETTINGS["epochs"])
-    assert result.seconds == result.compile_seconds + result.train_seconds
-    with pytest.raises(RuntimeError, match="needs a device"):
-        _harness.run_alone(module, *case, **SETTINGS, options={"at_once": 9})
+def test_a_side_that_fails_or_cannot_start_costs_no_other_side(case, capsys) -> None:
+    sides = {
+        "evotune": _contest.Contender(module="scan_one"),
+        "fails": _contest.Contender(module="scan_one", options={"at_once": 9}),
+        "absent": _contest.Contender(module="scan_one", needs=["no_such_package"]),
+        "fewer": _contest.Contender(module="scan_one", trainings=2),
+    }
+    found = _contest.contest(sides, *case, **SETTINGS, turns=1)
+    figures = _contest.summary(found, trainings=5)
+    (alone,) = found["evotune"].results
+    assert alone.accuracies.shape == (5, SETTINGS["epochs"])
+    assert alone.seconds == alone.compile_seconds + alone.train_seconds
+    assert "needs a device" in figures["fails"]["failed"]
+    assert "evotune[rivals]" in figures["absent"]["left_out"]
+    assert figures["fewer"]["trainings"] == 2
+    for side in (figures["evotune"], figures["fewer"]):
+        compiling = 1e3 * side["compile_seconds"] / 5
+        training = 1e3 * side["train_seconds"] / side["trainings"]
+        np.testing.assert_allclose(side["ms_per_training"], compiling + training)
+    ours = figures["evotune"]["ms_per_training"]
+    ratio = figures["fewer"]["ms_per_training"] / ours
+    np.testing.assert_allclose(figures["fewer"]["times_with_compiling"], ratio)
+    assert "evotune[rivals]" in _contest.table("", figures)
+    assert "needs a device" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="fails"):
+        _contest.leave([figures])
+
+
+def test_seconds_of_a_trial_are_those_after_the_first_on_each_core() -> None:
+    ends = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]  # two at once, started at 0
+    assert ray_tune.steady_seconds(0.0, ends, 2) == pytest.approx(6.0)
+    assert ray_tune.steady_seconds(0.0, ends[:2], 2) == 11.0
 
 
 def test_the_median_run_is_one_of_the_runs() -> None:
     runs = [
-        _harness.RivalResult(
+        _sides.RivalResult(
             compile_seconds=1.0, train_seconds=seconds, accuracies=np.zeros((1, 1))
         )
         for seconds in (5.0, 1.0, 3.0, 9.0)
     ]
-    assert _harness.median_of(runs) is runs[2]
+    assert _sides.median_of(runs) is runs[2]
     with pytest.raises(ValueError, match="at least one run"):
-        _harness.median_of([])
+        _sides.median_of([])
 
 
 def test_a_record_names_command_versions_and_hardware(tmp_path: Path) -> None:

@@ -1,30 +1,17 @@
-"""The network and the training step that all rivals share, in plain Flax and Optax."""
+"""The training that all rivals share, of one network, in plain Flax and Optax."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
+from benchmarks.rivals._modules import Network
+
 Variables = Any
 State = tuple[Variables, optax.OptState]
-
-
-class MLP(nn.Module):
-    """Two hidden layers of ``width`` units and one output for each class."""
-
-    width: int
-    classes: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Logits f32[B, classes] of inputs f32[B, F]."""
-        x = nn.relu(nn.Dense(self.width)(x))
-        x = nn.relu(nn.Dense(self.width)(x))
-        return nn.Dense(self.classes)(x)
 
 
 def member_key(seed: jax.Array | int, trial: jax.Array | int) -> jax.Array:
@@ -32,14 +19,16 @@ def member_key(seed: jax.Array | int, trial: jax.Array | int) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), trial)
 
 
-def loss_of(model: MLP, variables: Variables, x: jax.Array, y: jax.Array) -> jax.Array:
+def loss_of(
+    model: Network, variables: Variables, x: jax.Array, y: jax.Array
+) -> jax.Array:
     """Mean cross-entropy of a batch."""
     logits = model.apply(variables, x)
     return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
 
 def accuracy_of(
-    model: MLP, variables: Variables, x: jax.Array, y: jax.Array
+    model: Network, variables: Variables, x: jax.Array, y: jax.Array
 ) -> jax.Array:
     """Share of rows whose largest logit is the right one."""
     logits = jnp.asarray(model.apply(variables, x))
@@ -47,7 +36,7 @@ def accuracy_of(
 
 
 def adam_step(
-    model: MLP,
+    model: Network,
     learning_rate: jax.Array,
     variables: Variables,
     moments: optax.OptState,
@@ -58,3 +47,32 @@ def adam_step(
     gradients = jax.grad(lambda given: loss_of(model, given, x, y))(variables)
     updates, moments = optax.adam(learning_rate).update(gradients, moments, variables)
     return optax.apply_updates(variables, updates), moments
+
+
+def train_one(
+    model: Network,
+    seed: int,
+    rate: jax.Array,
+    trial: jax.Array,
+    orders: jax.Array,
+    x_train: jax.Array,
+    y_train: jax.Array,
+    x_valid: jax.Array,
+    y_valid: jax.Array,
+) -> jax.Array:
+    """A whole training, a scan over epochs of scans over steps.
+
+    Returns:
+        f32[epochs] validation accuracy after each epoch.
+    """
+    variables = model.init(member_key(seed, trial), x_train[:1])
+
+    def step(state: State, rows: jax.Array) -> tuple[State, None]:
+        return adam_step(model, rate, *state, x_train[rows], y_train[rows]), None
+
+    def epoch(state: State, order: jax.Array) -> tuple[State, jax.Array]:
+        state, _ = jax.lax.scan(step, state, order)
+        return state, accuracy_of(model, state[0], x_valid, y_valid)
+
+    state = (variables, optax.adam(rate).init(variables))
+    return jax.lax.scan(epoch, state, orders)[1]

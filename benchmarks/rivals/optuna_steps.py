@@ -36,14 +36,10 @@ import numpy as np
 import optax
 import optuna
 
-from benchmarks._harness import (
-    Data,
-    RivalResult,
-    compiler_options,
-    data_orders,
-    side_main,
-)
-from benchmarks.rivals._network import MLP, accuracy_of, adam_step, loss_of, member_key
+from benchmarks._harness import Data, compiler_options, data_orders
+from benchmarks._sides import RivalResult, side_main
+from benchmarks.rivals._modules import Network, make_network
+from benchmarks.rivals._network import accuracy_of, adam_step, loss_of, member_key
 
 Form = Literal["best", "usual", "eager"]
 
@@ -77,7 +73,7 @@ class Programs:
     evaluate: Callable[..., Any]
 
 
-def make_programs(model: MLP, seed: int) -> Programs:
+def make_programs(model: Network, seed: int) -> Programs:
     """Jitted anew, so that nothing is left from an earlier run in this process."""
 
     def init(rate: jax.Array, trial: jax.Array, x: jax.Array) -> Any:
@@ -202,6 +198,7 @@ def run(
     epochs: int,
     batch_size: int,
     seed: int,
+    network: str = "mlp",
     form: Form = "best",
     at_once: int = 1,
 ) -> RivalResult:
@@ -214,6 +211,7 @@ def run(
         epochs: Epochs of each trial.
         batch_size: Rows of a batch.
         seed: Of initial values and of the data order.
+        network: Which one, see `make_network`.
         form: Of the training loop: "best", "usual" or "eager".
         at_once: Trials at the same time, each on its own device.
     """
@@ -229,9 +227,8 @@ def run(
     orders = data_orders(
         seed, samples=len(data.x_train), epochs=epochs, batch_size=batch_size
     )
-    programs = make_programs(
-        MLP(width=width, classes=int(data.y_train.max()) + 1), seed
-    )
+    model = make_network(network, width, int(data.y_train.max()) + 1)
+    programs = make_programs(model, seed)
     trainers = [Trainer(programs, data, orders, device, form) for device in devices]
 
     before = time.perf_counter()

@@ -14,21 +14,17 @@ thread of its own (``--devices 2 --option at_once 2``).
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import time
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 
-from benchmarks._harness import (
-    Data,
-    RivalResult,
-    compiler_options,
-    data_orders,
-    side_main,
-)
-from benchmarks.rivals._network import MLP, State, accuracy_of, adam_step, member_key
+from benchmarks._harness import Data, compiler_options, data_orders
+from benchmarks._sides import RivalResult, side_main
+from benchmarks.rivals._modules import make_network
+from benchmarks.rivals._network import train_one
 
 
 def run(
@@ -39,6 +35,7 @@ def run(
     epochs: int,
     batch_size: int,
     seed: int,
+    network: str = "mlp",
     at_once: int = 1,
     optimization_level: int | None = 1,
 ) -> RivalResult:
@@ -51,6 +48,7 @@ def run(
         epochs: Epochs of each training.
         batch_size: Rows of a batch.
         seed: Of initial values and of the data order.
+        network: Which one, see `make_network`.
         at_once: Trainings at the same time, each on its own device.
         optimization_level: Of XLA's code generation; None leaves its default.
     """
@@ -61,31 +59,11 @@ def run(
             f"each training at once needs a device, but got {at_once=} with "
             f"{len(devices)} devices. Use --devices {at_once}."
         )
-    model = MLP(width=width, classes=int(data.y_train.max()) + 1)
+    model = make_network(network, width, int(data.y_train.max()) + 1)
+    train = functools.partial(train_one, model, seed)
     orders = data_orders(
         seed, samples=len(data.x_train), epochs=epochs, batch_size=batch_size
     )
-
-    def train(
-        rate: jax.Array,
-        trial: jax.Array,
-        orders: jax.Array,
-        x_train: jax.Array,
-        y_train: jax.Array,
-        x_valid: jax.Array,
-        y_valid: jax.Array,
-    ) -> jax.Array:
-        variables = model.init(member_key(seed, trial), x_train[:1])
-
-        def step(state: State, rows: jax.Array) -> tuple[State, None]:
-            return adam_step(model, rate, *state, x_train[rows], y_train[rows]), None
-
-        def epoch(state: State, order: jax.Array) -> tuple[State, jax.Array]:
-            state, _ = jax.lax.scan(step, state, order)
-            return state, accuracy_of(model, state[0], x_valid, y_valid)
-
-        state = (variables, optax.adam(rate).init(variables))
-        return jax.lax.scan(epoch, state, orders)[1]
 
     arrays = (orders, data.x_train, data.y_train, data.x_valid, data.y_valid)
     options = compiler_options(optimization_level)
