@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from evotune.engine._member import Member
-from evotune.engine._outcomes import host_lanes
 from evotune.engine._pool import Kept, Place
 from evotune.engine._program import Program
 
@@ -31,16 +30,14 @@ def gathered(program: Program, places: Sequence[Place]) -> Member:
 
 def _copied(places: Sequence[Place]) -> Member:
     """The members, stacked in the memory of the host."""
-    lanes = {
-        kept: [host_lanes(leaf) for leaf in jax.tree.leaves(kept.block)]
-        for kept in {place.kept for place in places}
-    }
     first, structure = jax.tree.flatten(places[0].kept.block)
-    leaves = [
-        np.stack([lanes[place.kept][number][place.lane] for place in places])
-        for number in range(len(first))
-    ]
-    members: Member = jax.tree.unflatten(structure, leaves)
+    members: Member = jax.tree.unflatten(
+        structure,
+        [
+            np.stack([place.kept.rows[number][place.lane] for place in places])
+            for number in range(len(first))
+        ],
+    )
     return members
 
 

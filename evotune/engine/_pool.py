@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from evotune.engine._member import Member
-from evotune.engine._outcomes import host_row
+from evotune.engine._outcomes import host_lanes, host_row
 
 
 class Kept:
@@ -34,6 +36,11 @@ class Kept:
         self.lanes = int(block.curves.shape[0])
         self.is_spilled = False
 
+    @functools.cached_property
+    def rows(self) -> list[list[np.ndarray]]:
+        """All lanes of each leaf: views where the host shares the devices' memory."""
+        return [host_lanes(leaf) for leaf in jax.tree.leaves(self.block)]
+
     def row(self, lane: int) -> Member:
         """One member, as numpy arrays."""
         row: Member = jax.tree.map(lambda leaf: host_row(leaf, lane), self.block)
@@ -43,6 +50,7 @@ class Kept:
         """Moves it to the host, and frees what it took on the devices."""
         if not self.is_spilled:
             self.block, self.is_spilled = jax.device_get(self.block), True
+            self.__dict__.pop("rows", None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

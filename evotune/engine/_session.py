@@ -86,6 +86,7 @@ class Session:
         # A call returns when CPU devices are done with it, so a thread makes the calls,
         # in turn, while this one reads what came out of the last.
         self._caller = concurrent.futures.ThreadPoolExecutor(1)
+        self._fitting: set[int] = set()
         self._members: dict[tuple[int, int], tuple[Kept, int]] = {}
 
     @property
@@ -197,10 +198,16 @@ class Session:
         )
 
     def _fits(self, index: int) -> bool:
-        """Whether XLA says that a program fits; else its lanes are halved until so."""
+        """Whether XLA says that a program fits; else its lanes are halved until so.
+
+        It is asked once for each program: the answer takes XLA some milliseconds.
+        """
+        if index in self._fitting:
+            return True
         lanes = self._programs[index].spec.lanes
         while not fits(self._programs[index].train.compiled, self._mesh):
             self._halve(index)
+        self._fitting.add(index)
         return self._programs[index].spec.lanes == lanes
 
     def _make_room(self, block: Block) -> None:
