@@ -163,9 +163,9 @@ class Supervised(Scored):
         one = self.model.multiply_adds(sizes, self.info)
         return None if one is None else one * self._passes
 
-    def windows(self, sizes: Mapping[str, Any]) -> float:
-        """See `Task.windows`: gradients read as many twice."""
-        count = getattr(self.model, "windows", None)
+    def window_elements(self, sizes: Mapping[str, Any]) -> float:
+        """See `Task.window_elements`: gradients read as many twice."""
+        count = getattr(self.model, "window_elements", None)
         return 0.0 if count is None else count(sizes, self.info) * self._passes
 
     def evaluation_share(self, sizes: Mapping[str, Any]) -> float:

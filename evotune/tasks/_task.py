@@ -173,7 +173,7 @@ class Task(abc.ABC):
         """
         return None
 
-    def windows(self, sizes: Mapping[str, Any]) -> float:
+    def window_elements(self, sizes: Mapping[str, Any]) -> float:
         """Elements of the windows that an epoch's convolutions read; 0 without any.
 
         Args:

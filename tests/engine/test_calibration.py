@@ -300,7 +300,7 @@ def test_what_a_family_says_of_its_convolutions_is_what_is_traced(model):
     epoch = count_epoch(task, space, searched_inputs(space, bindings), {})
     # Rows beyond the last whole batch are not trained on; inputs have no gradient.
     assert epoch.work.multiply_adds == pytest.approx(task.multiply_adds({}), rel=0.15)
-    assert epoch.work.windows == pytest.approx(task.windows({}), rel=0.15)
+    assert epoch.work.windows == pytest.approx(task.window_elements({}), rel=0.15)
     assert epoch.evaluation == pytest.approx(task.evaluation_share({}), rel=0.15)
 
 
