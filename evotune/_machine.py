@@ -18,6 +18,14 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def load() -> float | None:
+    """Processes that wanted a core in the last minute; None where nobody counts."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows has none
+        return None
+
+
 @functools.cache
 def processor() -> tuple[str, ...]:
     """Its architecture, model and instructions, as far as the system says them."""

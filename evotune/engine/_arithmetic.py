@@ -79,7 +79,7 @@ class Epoch:
         found = [share for share in shares if share is not None]
         work = Work(
             multiply_adds=_mean([one or 0.0 for one in known]),
-            windows=_mean([task.windows(config) for config in configs]),
+            windows=_mean([task.window_elements(config) for config in configs]),
             updates=_mean([task.updates(config) for config in configs]),
         )
         return cls(

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 
 from evotune._cache import VARIABLE
 from evotune._errors import HyperparameterError
+from evotune._machine import cores, load
 from evotune.engine._calibrated import store_costs
 from evotune.engine._calibration import Calibration
 from evotune.engine._costs import Costs, default_costs
@@ -54,7 +55,8 @@ def calibrate(
 
     Small populations of networks are compiled and trained on noise: perceptrons of
     several sizes, convolutional networks, programs compiled well and fast, and, on CPU,
-    several numbers of members at once. Nothing else should run meanwhile.
+    several numbers of members at once. Nothing else should run meanwhile: where the
+    machine was busy just before, the result says so.
 
     Args:
         timeout: Seconds after which no further measurement begins; what is missing then
@@ -78,7 +80,7 @@ def calibrate(
             f"timeout must be a positive number of seconds, but got {timeout!r}. Use "
             "et.calibrate(timeout=60)."
         )
-    began = time.monotonic()
+    began, busy = time.monotonic(), load()
     one_cpu_device_per_core()
     mesh = local_mesh()
     kind = mesh.devices.flat[0].device_kind
@@ -102,6 +104,8 @@ def calibrate(
         devices=mesh.size,
         seconds=time.monotonic() - began,
         path=_stored(mesh, measured) if store else None,
+        load=busy,
+        cores=cores(),
     )
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from evotune.engine._costs import Costs
 from evotune.engine._plan import table
 
+_BUSY = 0.5
+"""Of the cores that others may have used beforehand."""
+
 _ROWS = {
     "multiply_add_seconds": ("ps a multiply-add", 1e12),
     "window_seconds": ("ps an element of a convolution's windows", 1e12),
@@ -33,6 +36,8 @@ class Calibration:
         devices: Their number.
         seconds: What measuring took.
         path: Where they are stored; None where they are not.
+        load: Processes that wanted a core in the minute before; None if not known.
+        cores: Of the machine, for this process.
     """
 
     measured: Costs
@@ -42,6 +47,8 @@ class Calibration:
     devices: int
     seconds: float
     path: Path | None
+    load: float | None
+    cores: int
 
     def __str__(self) -> str:
         plural = "s" * (self.devices != 1)
@@ -58,7 +65,18 @@ class Calibration:
             )
             for name, (text, unit) in _ROWS.items()
         ]
-        return "\n".join([*lines, *table(("", "measured", "shipped"), rows)])
+        lines += table(("", "measured", "shipped"), rows)
+        if self.is_doubtful:
+            lines.append(
+                f"  The machine was busy before, with a load of {self.load:.1f} on "
+                f"{self.cores} cores. Measure again when nothing else runs."
+            )
+        return "\n".join(lines)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether something else was running, which makes everything look slow."""
+        return self.load is not None and self.load > _BUSY * self.cores
 
 
 def _number(costs: Costs, name: str, unit: float) -> str:

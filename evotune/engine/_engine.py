@@ -126,7 +126,6 @@ class Engine:
         kind = mesh.devices.flat[0].device_kind
         if costs is None:
             costs = recorded_costs(recorded_plan, kind) or stored_costs(mesh)
-        data = shapes_of(task.data())
         self._plan = make_plan(
             task,
             space,
@@ -137,13 +136,13 @@ class Engine:
             device_kind=kind,
             costs=costs or default_costs(kind),
             max_programs=max_programs,
-            data_bytes=tree_bytes(data),
+            data_bytes=tree_bytes(shapes_of(task.data())),
             device_bytes=recorded_memory(recorded_plan, kind) or known_bytes(mesh),
         )
         self._keep_best = value == "best"
         self._programs = [self._program(spec) for spec in self._plan.programs]
         if not shares_host_memory(mesh):
-            self._plan = bound(self._plan, self._programs, data, self._program)
+            self._plan = bound(self._plan, self._programs, task, self._program)
         self._intake = Intake(task, space, self._plan, structural=self.structural)
         self._slice_epochs = [self._slice(spec) for spec in self._plan.programs]
         self._begin(seed)
@@ -179,7 +178,7 @@ class Engine:
 
     def whole_plan(self) -> Plan:
         """The plan with the memory of members, for which all programs are traced."""
-        return weighed(self.plan, self._programs, shapes_of(self.task.data()))
+        return weighed(self.plan, self._programs, self.task)
 
     @property
     def profile(self) -> Profile:

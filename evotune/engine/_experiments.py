@@ -122,7 +122,7 @@ def run(experiment: Experiment, costs: Costs) -> Measured:
         epoch_seconds=seconds,
         steps=task.steps(sizes),
         multiply_adds=experiment.lanes * (task.multiply_adds(sizes) or 0.0),
-        windows=experiment.lanes * task.windows(sizes),
+        windows=experiment.lanes * task.window_elements(sizes),
         updates=experiment.lanes * task.updates(sizes),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from evotune._errors import EvotuneError
 from evotune.engine._plan import Plan, ProgramSpec
 from evotune.engine._program import Program
+from evotune.tasks import Task
 
 _SHARE = 0.9
 """Of a device's memory that a program may take; the rest is for results under way."""
@@ -36,16 +37,21 @@ def tree_bytes(structs: Any) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
 
 
-def weighed(plan: Plan, programs: Sequence[Program], data: Any) -> Plan:
+def weighed(plan: Plan, programs: Sequence[Program], task: Task) -> Plan:
     """The plan, with the memory of a member of each program.
 
     Args:
         plan: Of ``programs``.
         programs: Are traced, where they are not yet; nothing is compiled.
-        data: The data, or their shapes.
+        task: What they train; keeps what was found.
     """
+    known: dict[Hashable, int] = vars(task).setdefault("_member_bytes", {})
+    for program in programs:
+        if program.start.identity not in known:
+            member = program.member(shapes_of(task.data()))
+            known[program.start.identity] = tree_bytes(member)
     specs = [
-        dataclasses.replace(program.spec, member_bytes=tree_bytes(program.member(data)))
+        dataclasses.replace(program.spec, member_bytes=known[program.start.identity])
         for program in programs
     ]
     return dataclasses.replace(plan, programs=tuple(specs))
@@ -54,7 +60,7 @@ def weighed(plan: Plan, programs: Sequence[Program], data: Any) -> Plan:
 def bound(
     plan: Plan,
     programs: list[Program],
-    data: Any,
+    task: Task,
     make_program: Callable[[ProgramSpec], Program],
 ) -> Plan:
     """A plan for no more members than a device is expected to hold.
@@ -64,12 +70,12 @@ def bound(
     Args:
         plan: Of ``programs``.
         programs: Those that are to have fewer lanes are replaced.
-        data: The data, or their shapes.
+        task: What they train.
         make_program: Describes a program of other lanes.
     """
     if plan.device_bytes is None:
         return plan
-    plan = weighed(plan, programs, data)
+    plan = weighed(plan, programs, task)
     assert plan.device_bytes is not None
     room = _SHARE * plan.device_bytes - plan.data_bytes
     specs = []

@@ -12,7 +12,11 @@ from evotune.tasks import Task
 
 
 class Part:
-    """A jitted function under a name of its own, by which compilations are counted."""
+    """A jitted function under a name of its own, by which compilations are counted.
+
+    Attributes:
+        identity: All that it depends on besides its task.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class Part:
         self._jitted = jax.jit(named, donate_argnums=donated, **options)
         self._structs = structs
         self._task = task
-        self._identity = (name, identity)
+        self.identity = (name, identity)
         self._devices = devices
         self._optimize = optimize
         self._traced: jax.stages.Traced | None = None
@@ -69,7 +73,7 @@ class Part:
     @property
     def is_compiled(self) -> bool:
         """Whether this study or an earlier one of the task has compiled it."""
-        return self._identity in compiled_programs(self._task)
+        return self.identity in compiled_programs(self._task)
 
     def compile(self, data: Any, lowered: jax.stages.Lowered | None = None) -> None:
         """Compiles ahead of time; ``data`` gives shapes only.
@@ -83,7 +87,7 @@ class Part:
         """
         self._compiled = compile_once(
             self._task,
-            self._identity,
+            self.identity,
             lambda: self.lower(data) if lowered is None else lowered,
             devices=self._devices,
             optimize=self._optimize,

@@ -123,7 +123,7 @@ class CNN:
         head = places * features + info.num_outputs
         return float(total + head * values["width"])
 
-    def windows(self, sizes: Mapping[str, Any], info: Info) -> float:
+    def window_elements(self, sizes: Mapping[str, Any], info: Info) -> float:
         """Elements of the windows that one example's forward pass reads."""
         stages = self._stages(self._values(sizes), info)
         return float(sum(windows for windows, _ in stages))

@@ -67,7 +67,11 @@ class Network(Protocol):
 
 
 class Model(Protocol):
-    """Something that makes a `Network` from hyperparameters."""
+    """Something that makes a `Network` from hyperparameters.
+
+    One with convolutions may also have ``window_elements(sizes, info)``: the elements
+    of all windows that they read in one example's forward pass.
+    """
 
     @property
     def bindings(self) -> Mapping[str, Binding]:

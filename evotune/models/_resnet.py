@@ -149,7 +149,7 @@ class ResNet:
             total += attention_products(places, features, heads, size)
         return float(total + features * info.num_outputs)
 
-    def windows(self, sizes: Mapping[str, Any], info: Info) -> float:
+    def window_elements(self, sizes: Mapping[str, Any], info: Info) -> float:
         """Elements of the windows that one example's forward pass reads."""
         module = self._module(sizes, info)
         return float(sum(windows for windows, _, _ in _convolutions(module)))

@@ -169,9 +169,9 @@ class Supervised(Scored):
         count = getattr(self.model, "weights", None)
         return 0.0 if count is None else count(sizes, self.info) * self.steps(sizes)
 
-    def windows(self, sizes: Mapping[str, Any]) -> float:
-        """See `Task.windows`: gradients read as many twice."""
-        count = getattr(self.model, "windows", None)
+    def window_elements(self, sizes: Mapping[str, Any]) -> float:
+        """See `Task.window_elements`: gradients read as many twice."""
+        count = getattr(self.model, "window_elements", None)
         return 0.0 if count is None else count(sizes, self.info) * self._passes
 
     def evaluation_share(self, sizes: Mapping[str, Any]) -> float:

@@ -191,7 +191,7 @@ class Task(abc.ABC):
         """
         return 0.0
 
-    def windows(self, sizes: Mapping[str, Any]) -> float:
+    def window_elements(self, sizes: Mapping[str, Any]) -> float:
         """Elements of the windows that an epoch's convolutions read; 0 without any.
 
         Args:

@@ -240,7 +240,8 @@ def test_calibrating_measures_stores_and_shows_itself(folder, monkeypatch, capsy
     text = str(found)
     for word in ("2 cpu devices", str(found.path), "measured", "shipped", "a step"):
         assert word in text
-    assert text.splitlines()[-1].split()[-2:] == ["-", "16"]
+    (row,) = (line for line in text.splitlines() if "at most" in line)
+    assert row.split()[-2:] == ["-", "16"]
 
 
 @pytest.mark.parametrize("kind", ["cpu", "accelerator"])
@@ -266,6 +267,8 @@ def test_the_experiments_of_a_kind_of_device_show_all_that_plans_weigh_there(kin
 def test_what_there_is_no_time_for_stays_as_shipped(monkeypatch, capsys):
     times = iter([0.0, 30.0, 61.0, 62.0])
     monkeypatch.setattr(_calibrate.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(_calibrate, "load", lambda: 1.2)
+    monkeypatch.setattr(_calibrate, "cores", lambda: 2)
     one = result_of(20, 4e8, 0.0)
     monkeypatch.setattr(_calibrate, "run", lambda experiment, costs: one)
     found = et.calibrate(timeout=60.0, store=False)
@@ -273,6 +276,11 @@ def test_what_there_is_no_time_for_stays_as_shipped(monkeypatch, capsys):
         "calibrating, 1 of 11",
         "calibrating, 2 of 11",
     ]
+    assert found.is_doubtful
+    assert "a load of 1.2 on 2 cores. Measure again" in str(found)
+    quiet = dataclasses.replace(found, load=0.9)
+    assert "Measure again" not in str(quiet)
+    assert not dataclasses.replace(found, load=None).is_doubtful
     assert {"fast_slowdown", "max_lanes"} < set(found.missing)
     assert found.measured.max_lanes == CPU.max_lanes
     assert found.measured.compile_seconds == one.compile_seconds
@@ -301,7 +309,7 @@ def test_what_a_family_says_of_its_convolutions_is_what_is_traced(model):
     epoch = count_epoch(task, space, searched_inputs(space, bindings), {})
     # Rows beyond the last whole batch are not trained on; inputs have no gradient.
     assert epoch.work.multiply_adds == pytest.approx(task.multiply_adds({}), rel=0.15)
-    assert epoch.work.windows == pytest.approx(task.windows({}), rel=0.15)
+    assert epoch.work.windows == pytest.approx(task.window_elements({}), rel=0.15)
     assert epoch.evaluation == pytest.approx(task.evaluation_share({}), rel=0.15)
 
 
