@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -12,7 +13,14 @@ import numpy as np
 
 from evotune.datasets import Corpus, Dataset, Splits, split
 from evotune.metrics import Metric
-from evotune.models import Info, Network, as_model
+from evotune.models import (
+    Info,
+    Network,
+    Precision,
+    as_model,
+    check_precision,
+    in_precision,
+)
 from evotune.tasks._checks import check_model, check_outputs
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import (
@@ -49,6 +57,7 @@ class Scored(Task):
         train_rows: Training examples that are scored after an epoch; 0 for none.
         sparsity: Which weights count as zero; None where nobody asked.
         each_step: Whether the network has outputs at every step of a series.
+        precision: What the network is computed in, in training and its scores.
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = {}
@@ -69,8 +78,10 @@ class Scored(Task):
         num_outputs: int,
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
+        precision: Precision = "float32",
     ):
         """See the subclasses, whose arguments these are."""
+        self.precision = check_precision(precision)
         self.dataset = dataset
         self.model = as_model(model)
         always = self.metrics if self.always is None else self.always
@@ -159,6 +170,18 @@ class Scored(Task):
         """The network of one member."""
         return self.model.network(hp, self.info)
 
+    def computed(self, hp: Hyperparameters) -> Network:
+        """`network` as it is trained and scored, at the task's precision."""
+        return in_precision(self.network(hp), self.precision)
+
+    def in_float32(self) -> Scored:
+        """See `Task.in_float32`."""
+        if self.precision == "float32":
+            return self
+        exact = copy.copy(self)
+        exact.precision = "float32"
+        return exact
+
     def is_sound(self, state: TrainState) -> bool:
         """True: the validation loss reads every weight, and so shows every NaN."""
         return True
@@ -201,7 +224,7 @@ class Scored(Task):
         sample_weight: jax.Array | None = None,
     ) -> dict[str, jax.Array]:
         """All recorded metrics for preprocessed ``x`` and targets ``y``."""
-        network = self.network(hp)
+        network = self.computed(hp)
         outputs = forward_in_chunks(
             lambda rows: network.apply(variables, rows, train=False, key=None)[0],
             x,
@@ -231,7 +254,7 @@ class Scored(Task):
         return "there are targets"
 
     def export(self, hp: Mapping[str, Any], state: TrainState) -> FittedModel:
-        """The network of its true size, with ``predict`` on raw examples."""
+        """The network of its true size, in float32, with ``predict`` on examples."""
         module, variables, forward = self._exported(hp, state)
 
         def predict(x: Any) -> jax.Array:
@@ -257,7 +280,10 @@ class Scored(Task):
         return raw
 
     def test(self, hp: Mapping[str, Any], state: TrainState) -> dict[str, jax.Array]:
-        """All recorded metrics on the test split, as "test_accuracy" and the like."""
+        """All recorded metrics on the test split, as "test_accuracy" and the like.
+
+        They are those of the model that `export` hands out, which is float32.
+        """
         part = self.splits.test
         if not len(part):
             return {}
@@ -265,7 +291,7 @@ class Scored(Task):
         variables = self.model.slice(state.evaluated, plain, self.info)
         arrays = self.preprocess(part.x), self.targets(part.y), part.weight
         x, y, weight = jax.tree.map(jnp.asarray, arrays)
-        scores = self.score(plain, variables, x, y, weight)
+        scores = self.in_float32().score(plain, variables, x, y, weight)
         return {f"test_{name}": value for name, value in scores.items()}
 
 

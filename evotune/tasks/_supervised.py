@@ -120,7 +120,7 @@ class Supervised(Scored):
         )
         x, weight = augment(key, x, hp)
         now = training.at_step(hp, state.step, self._own_steps(hp))
-        network, optimizer = self.network(hp), self._optimizer(now)
+        network, optimizer = self.computed(hp), self._optimizer(now)
 
         def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             variables = {**state.variables, "params": params}

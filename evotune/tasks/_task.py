@@ -165,6 +165,14 @@ class Task(abc.ABC):
         """
         return True
 
+    def in_float32(self) -> Task:
+        """The same task in float32, whatever it computes in.
+
+        What traces is compared with plain values in it: rounding to bfloat16 differs
+        between two programs of the same meaning by more than a wrong binding may.
+        """
+        return self
+
     def multiply_adds(self, sizes: Mapping[str, Any]) -> float | None:
         """Multiply-adds of an epoch's forward passes; None where unknown.
 
