@@ -17,8 +17,10 @@ from evotune._errors import HyperparameterError, count_problems, raise_all
 from evotune.engine._binding import Binder, extreme_values
 from evotune.engine._costs import default_costs
 from evotune.engine._devices import local_mesh, one_cpu_device_per_core
+from evotune.engine._feed import check_room
 from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._intake import Intake
+from evotune.engine._memory import device_bytes
 from evotune.engine._outcomes import Finished, OutcomeReader
 from evotune.engine._plan import Plan, ProgramSpec
 from evotune.engine._planning import make_plan
@@ -50,6 +52,7 @@ class Engine:
 
     Raises:
         HyperparameterError: If the space does not fit the task; nothing was compiled.
+        DataError: If data that come in chunks leave no room on a device.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Engine:
         extremes = extreme_values(space)
         raise_all(task.check(extremes), HyperparameterError, "The space")
         one_cpu_device_per_core()
+        self._mesh = local_mesh()
+        check_room(task.stream(), device_bytes(self._mesh))
         self.on_event = on_event
         binder = Binder(task, space)
         self._metric_names = binder.recorded_names()
@@ -96,7 +101,6 @@ class Engine:
             sign=1.0 if task.direction == "maximize" else -1.0,
             keep_best=value == "best",
         )
-        self._mesh = local_mesh()
         device = self._mesh.devices.flat[0]
         self._plan = make_plan(
             task,

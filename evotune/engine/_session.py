@@ -194,8 +194,9 @@ class Session:
 
     def _fits(self, index: int) -> bool:
         """Whether XLA says that a program fits; else its lanes are halved until so."""
-        lanes = self._programs[index].spec.lanes
-        while not fits(self._programs[index].train.compiled, self._mesh):
+        lanes, stream = self._programs[index].spec.lanes, self._programs[index].stream
+        beside = 0 if stream is None else stream.nbytes
+        while not fits(self._programs[index].train.compiled, self._mesh, beside=beside):
             self._halve(index)
         return self._programs[index].spec.lanes == lanes
 

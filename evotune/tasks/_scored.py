@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evotune.datasets import Corpus, Dataset, Splits, split
+from evotune.datasets import Corpus, Dataset
 from evotune.metrics import Metric
 from evotune.models import (
     Info,
@@ -22,6 +21,7 @@ from evotune.models import (
     in_precision,
 )
 from evotune.tasks._checks import check_model, check_outputs
+from evotune.tasks._examples import Examples
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import (
     Monitored,
@@ -30,19 +30,14 @@ from evotune.tasks._metrics import (
     recorded_metrics,
     rows_to_score,
 )
-from evotune.tasks._preprocessing import (
-    CHUNK,
-    STEPS,
-    Scaler,
-    checked_codes,
-    forward_in_chunks,
-)
+from evotune.tasks._preprocessing import CHUNK, STEPS, Scaler, forward_in_chunks
 from evotune.tasks._sparsity import SPARSITY, split_monitor
-from evotune.tasks._task import FittedModel, Task
+from evotune.tasks._stream import Cut, check_sample
+from evotune.tasks._task import FittedModel
 from evotune.tasks._train_state import TrainState
 
 
-class Scored(Task):
+class Scored(Examples):
     """A network, splits made once, and scores of the validation split.
 
     `Supervised` adds how it is trained; subclasses of that give the loss of a batch and
@@ -58,12 +53,13 @@ class Scored(Task):
         sparsity: Which weights count as zero; None where nobody asked.
         each_step: Whether the network has outputs at every step of a series.
         precision: What the network is computed in, in training and its scores.
+
+    Further attributes are those of `Examples`.
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = {}
     always: ClassVar[tuple[str, ...] | None] = None
     each_step: ClassVar[bool] = False
-    dataset: Any
 
     def __init__(
         self,
@@ -90,9 +86,7 @@ class Scored(Task):
         self.recorded = recorded_metrics(objective, monitor, always, self.metrics)
         self.metric = f"val_{objective.name}"
         self.direction = objective.direction
-        self.splits: Splits = self._split(
-            validation=validation, test=test, seed=split_seed
-        )
+        self.splits = self._split(validation=validation, test=test, seed=split_seed)
         symbols = dataset.vocabulary
         self.info = Info(
             input_shape=tuple(self.splits.train.x.shape[1:]),
@@ -102,12 +96,11 @@ class Scored(Task):
         )
         check_model(self.model, self.info)
         scales = standardize and symbols is None
+        self.cut = Cut.of(self.splits.train)
         self.scaler = Scaler.fit(self.splits.train.x) if scales else None
         self.train_rows = rows_to_score(train_metrics, len(self.splits.train))
+        check_sample(self.train_rows, self.cut, self.dataset.name)
         self._check_metrics([m for n, m in self.recorded.items() if n not in always])
-
-    def _split(self, *, validation: float, test: float, seed: int) -> Splits:
-        return split(self.dataset, validation=validation, test=test, seed=seed)
 
     def _check_metrics(self, metrics: Iterable[Metric]) -> None:
         labels = self.splits.validation.y
@@ -118,41 +111,6 @@ class Scored(Task):
         else:
             targets = outputs = jax.ShapeDtypeStruct((len(labels), columns), np.float32)
         check_traceable(metrics, outputs, targets)
-
-    @functools.cached_property
-    def _arrays(self) -> dict[str, Any]:
-        train, validation = self.splits.train, self.splits.validation
-        arrays: dict[str, Any] = {
-            "train_x": self.preprocess(train.x),
-            "train_y": self.targets(train.y),
-            "validation_x": self.preprocess(validation.x),
-            "validation_y": self.targets(validation.y),
-        }
-        if train.weight is not None:
-            arrays |= {"train_weight": train.weight}
-            arrays |= {"validation_weight": validation.weight}
-        return arrays
-
-    def preprocess(self, x: Any) -> np.ndarray:
-        """f32[N, *input_shape] as the network sees it: scaled by the training split.
-
-        Symbols are i32[N, T] codes, as they are.
-        """
-        if self.info.vocab_size is not None:
-            return checked_codes(x, self.info.vocab_size)
-        x = np.asarray(x, np.float32)
-        return x if self.scaler is None else self.scaler(x)
-
-    def targets(self, y: np.ndarray) -> np.ndarray:
-        """Targets as `loss` and the metrics take them."""
-        return y
-
-    def data(self) -> dict[str, Any]:
-        """The training and the validation split; never the test split.
-
-        Weights of examples are there only where the dataset has some.
-        """
-        return self._arrays
 
     @property
     def records(self) -> tuple[str, ...] | None:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from evotune._contracts import Binding
+from evotune.tasks._stream import Stream
 
 PyTree = Any
 Metrics = Mapping[str, jax.Array]
@@ -119,6 +120,10 @@ class Task(abc.ABC):
     def data(self) -> PyTree:
         """Arrays that every call may read; they enter programs as arguments."""
         return ()
+
+    def stream(self) -> Stream | None:
+        """Arrays of `data` that come in chunks; None where all are held at once."""
+        return None
 
     def batches(self, *args: Any, **kwargs: Any) -> PyTree:
         """What each step of an epoch receives: arrays with a leading axis of steps.
