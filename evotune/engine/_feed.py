@@ -94,9 +94,19 @@ def resident(data: Any, stream: Stream | None, put: Callable[[Any], Any]) -> Any
         data: What ``task.data()`` returned.
         stream: None where all of it is put there.
         put: Puts arrays on the devices.
+
+    Raises:
+        TypeError: If ``data`` have none of what comes in chunks.
     """
     if stream is None:
         return put(data)
+    if not isinstance(data, Mapping) or not stream.names <= data.keys():
+        held = sorted(data) if isinstance(data, Mapping) else type(data).__name__
+        raise TypeError(
+            f"A task whose stream() brings {sorted(stream.names)} must return a dict "
+            f"with one chunk of them from data(), but returned {held}. "
+            "Write `return {**kept, **read(0)}`."
+        )
     return {
         name: jax.tree.map(struct_of, array) if name in stream.names else put(array)
         for name, array in data.items()

@@ -5,6 +5,8 @@ The data are digits, written to npy files as they come: bytes, not float32.
 
 from __future__ import annotations
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,54 +88,59 @@ def test_several_chunks_are_a_plain_loop_over_them(tasks):
     engine = Engine(task, space, rows=2, seed=SEED)
     x = np.asarray([[0.2], [0.9]], np.float32)
     trained = run(engine, propose(x, [3, 4]))
-    train = datasets.split(datasets.digits()).train
-    mean, scale = train.x.mean(0), train.x.std(0)
-    inputs = (train.x - mean) / np.where(scale > 1e-8, scale, 1.0)
+    parts = datasets.split(datasets.digits())
+    train, mean, scale = parts.train, parts.train.x.mean(0), parts.train.x.std(0)
+    inputs, unseen = (
+        (part.x - mean) / np.where(scale > 1e-8, scale, 1.0)
+        for part in (train, parts.validation)
+    )
     rows, count = 270, len(inputs)
     assert count == 1079
-    for row, trial in enumerate((3, 4)):
-        rate = engine.params(x)[row]["learning_rate"]
-        key = jax.random.fold_in(member_key(SEED, trial), INIT)
-        hp = Hyperparameters({"learning_rate": rate})
-        params = task.init(hp, key).variables["params"]
-        module, tx = PlainMLP(8, 1, "relu", 10), optax.adam(rate)
-        opt_state = tx.init(params)
+    rate = engine.params(x)[1]["learning_rate"]
+    key = jax.random.fold_in(member_key(SEED, 4), INIT)
+    hp = Hyperparameters({"learning_rate": rate})
+    params = jax.jit(lambda key: task.init(hp, key))(key).variables["params"]
+    module, tx = PlainMLP(8, 1, "relu", 10), optax.adam(rate)
+    opt_state = tx.init(params)
 
-        @jax.jit
-        def step(params, opt_state, x, y, module=module, tx=tx):
-            def loss_of(params):
-                logits = module.apply({"params": params}, x)
-                return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+    @jax.jit
+    def step(params, opt_state, x, y):
+        def loss_of(params):
+            logits = module.apply({"params": params}, x)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
-            loss, grads = jax.value_and_grad(loss_of)(params)
-            updates, opt_state = tx.update(grads, opt_state, params)
-            return optax.apply_updates(params, updates), opt_state, loss
+        loss, grads = jax.value_and_grad(loss_of)(params)
+        updates, opt_state = tx.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state, loss
 
-        losses = []
-        for epoch in range(2):
-            epoch_key = jax.random.fold_in(
-                jax.random.fold_in(jax.random.key(SEED), ORDER), epoch
-            )
-            order = jax.random.permutation(jax.random.fold_in(epoch_key, 2**31), 4)
-            for chunk in order.tolist():
-                first = chunk * (count - rows) // 3
-                of_chunk = jax.random.fold_in(epoch_key, chunk)
-                shuffled = first + np.asarray(jax.random.permutation(of_chunk, rows))
-                for start in range(0, rows - SIZE + 1, SIZE):
-                    batch = shuffled[start : start + SIZE]
-                    with jax.numpy_dtype_promotion("standard"):  # as optax needs
-                        params, opt_state, loss = step(
-                            params, opt_state, inputs[batch], train.y[batch]
-                        )
-                    losses.append(float(loss))
-        assert len(losses) == 2 * task.steps({"batch_size": SIZE})
-        curve = trained[trial][1]["train_loss"][:2]
-        np.testing.assert_allclose(curve, np.reshape(losses, (2, -1)).mean(1), 1e-3)
-        got = trained[trial][3].variables["params"]
-        for name in params:
-            np.testing.assert_allclose(
-                got[name]["kernel"], params[name]["kernel"], rtol=1e-3, atol=1e-3
-            )
+    losses = []
+    for epoch in range(2):
+        epoch_key = jax.random.fold_in(
+            jax.random.fold_in(jax.random.key(SEED), ORDER), epoch
+        )
+        order = jax.random.permutation(jax.random.fold_in(epoch_key, 2**31), 4)
+        for chunk in order.tolist():
+            first = chunk * (count - rows) // 3
+            of_chunk = jax.random.fold_in(epoch_key, chunk)
+            shuffled = first + np.asarray(jax.random.permutation(of_chunk, rows))
+            for start in range(0, rows - SIZE + 1, SIZE):
+                batch = shuffled[start : start + SIZE]
+                with jax.numpy_dtype_promotion("standard"):  # as optax needs
+                    params, opt_state, loss = step(
+                        params, opt_state, inputs[batch], train.y[batch]
+                    )
+                losses.append(float(loss))
+    assert len(losses) == 2 * task.steps({"batch_size": SIZE})
+    curve = trained[4][1]["train_loss"][:2]
+    np.testing.assert_allclose(curve, np.reshape(losses, (2, -1)).mean(1), 1e-3)
+    logits = module.apply({"params": params}, unseen)
+    accuracy = np.mean(np.argmax(np.asarray(logits), 1) == parts.validation.y)
+    assert trained[4][0] == pytest.approx(accuracy, abs=0.006)  # two of 359 examples
+    got = trained[4][3].variables["params"]
+    for name in params:
+        np.testing.assert_allclose(
+            got[name]["kernel"], params[name]["kernel"], rtol=1e-3, atol=1e-3
+        )
 
 
 def test_members_go_on_between_epochs_with_two_chunks_on_the_devices(
@@ -268,3 +275,42 @@ def test_a_task_of_ones_own_sees_every_chunk_once_an_epoch_in_new_orders():
         orders.append(pages[..., 0].tolist())
     assert orders[0] == orders[1] == orders[2], "not the same for all"
     assert orders[0][0] != orders[0][1] != orders[0][2], "no new order"
+
+
+def test_a_stream_must_name_what_data_holds():
+    task = Notebook()
+    task.data = lambda: {"kept": np.asarray(7, np.int32)}
+    stream = task.stream()
+    with pytest.raises(TypeError, match=r"\['chunk'\].*data\(\)"):
+        _feed.resident(task.data(), stream, jax.device_put)
+    with pytest.raises(TypeError, match="a dict"):
+        _feed.resident(jnp.zeros(3), stream, jax.device_put)
+
+
+def test_a_chunk_is_read_while_the_last_one_is_used_and_no_other():
+    was_read = [threading.Event() for _ in range(4)]
+    numbers = [3, 0, 2, 1]
+
+    def read(chunk):
+        if chunk == 1:
+            raise DataError("row 7")
+        was_read[chunk].set()
+        return {"x": np.full((2,), chunk, np.int32)}
+
+    stream = et.tasks.Stream(
+        names=frozenset({"x"}), chunks=4, nbytes=8, kept_bytes=0, read=read
+    )
+    visits = _feed.Visit.all(np.asarray([numbers]), 0, 1)
+    feed = _feed.fed(stream, visits, jax.device_put)
+    arrays = []
+    for place, expected in enumerate(numbers[:3]):
+        visit, there = next(feed)
+        assert (visit.place, there["x"].tolist()) == (place, [expected] * 2)
+        ahead = numbers[place + 1]
+        assert ahead == 1 or was_read[ahead].wait(10), "not read ahead"
+        assert not any(was_read[later].is_set() for later in numbers[place + 2 :])
+        arrays.append(there["x"])
+        assert [array.is_deleted() for array in arrays] == [True] * place + [False]
+    with pytest.raises(DataError, match="row 7"):
+        next(feed)
+    assert all(array.is_deleted() for array in arrays)
