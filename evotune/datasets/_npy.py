@@ -37,7 +37,7 @@ def npy(
 
     This is not a full shuffle. Rows are dealt to chunks at random, once; every epoch
     visits the chunks in a new order, and shuffles the rows within each. A split that
-    fits into one chunk is trained on exactly as `arrays` of it are.
+    fits into one chunk is read once, held, and trained on as `arrays` of it are.
 
     Args:
         x: File of [N, ...] numbers of any width, as `numpy.save` writes it.

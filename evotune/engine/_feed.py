@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,8 @@ def fed(
     """The arrays of each visit, on the devices until the next one is asked for.
 
     A thread reads the next chunk and puts it there meanwhile, so that at most two are
-    on a device at a time. Whoever asks for the next one must be done with the last.
+    on a device at a time. Whoever asks for the next one must be done with the last. A
+    chunk that is visited twice in a row stays.
 
     Args:
         stream: Where chunks come from.
@@ -70,18 +72,20 @@ def fed(
         put: Puts arrays on the devices.
     """
 
-    def load(visit: Visit) -> Mapping[str, Any]:
-        arrays: Mapping[str, Any] = put(stream.read(visit.chunk))
+    def load(chunk: int) -> Mapping[str, Any]:
+        arrays: Mapping[str, Any] = put(stream.read(chunk))
         return arrays
 
+    stays = [list(run) for _, run in itertools.groupby(visits, lambda v: v.chunk)]
     with concurrent.futures.ThreadPoolExecutor(1) as reader:
-        ahead = reader.submit(load, visits[0])
-        for number, visit in enumerate(visits):
+        ahead = reader.submit(load, stays[0][0].chunk)
+        for stay, following in itertools.zip_longest(stays, stays[1:]):
             arrays = ahead.result()
-            if number + 1 < len(visits):
-                ahead = reader.submit(load, visits[number + 1])
+            if following is not None:
+                ahead = reader.submit(load, following[0].chunk)
             try:
-                yield visit, arrays
+                for visit in stay:
+                    yield visit, arrays
             finally:
                 for array in jax.tree.leaves(arrays):
                     array.delete()

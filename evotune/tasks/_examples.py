@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evotune.datasets import MappedRows, Part, Splits, split
+from evotune.datasets import Part, Splits, split
 from evotune.models import Info
 from evotune.tasks._preprocessing import Scaler, checked_codes
 from evotune.tasks._stream import Cut, Stream
@@ -23,7 +23,7 @@ class Examples(Task):
         info: What a network has to know of them.
         scaler: Of examples, fitted to the training split; None where they stay as they
             are.
-        cut: How the training split is cut into chunks: one where it is in memory.
+        cut: How the training split is cut into chunks; one is held all the time.
     """
 
     dataset: Any
@@ -44,8 +44,8 @@ class Examples(Task):
 
     def _chunk(self, number: int) -> Part:
         """The rows of the training split that are trained on at once."""
-        train, rows = self.splits.train, self.cut.part(number)
-        return train if self.cut.chunks == 1 else train.rows(rows)
+        train = self.splits.train
+        return train if self.cut.chunks == 1 else train.rows(self.cut.part(number))
 
     def _named(self, name: str, part: Part) -> dict[str, Any]:
         """What members read of a part, its examples read and scaled."""
@@ -58,9 +58,10 @@ class Examples(Task):
         return arrays
 
     def stream(self) -> Stream | None:
-        """See `Task.stream`: chunks of a training split that stays on disk."""
-        if not isinstance(self.splits.train.x, MappedRows):
-            return None
+        """See `Task.stream`: chunks of a training split that needs more than one."""
+        return self._chunks() if self.cut.chunks > 1 else None
+
+    def _chunks(self) -> Stream:
         names = ("x", "y", *(() if self.splits.train.weight is None else ("weight",)))
         example = self.splits.train.x.nbytes // len(self.splits.train)
         kept = max(len(self.splits.validation), len(self.splits.test))

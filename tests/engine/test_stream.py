@@ -43,6 +43,13 @@ def files(tmp_path_factory):
     return folder / "x.npy", folder / "y.npy"
 
 
+class Streamed(Classification):
+    """Streams even what fits into one chunk, which is held otherwise."""
+
+    def stream(self):
+        return self._chunks()
+
+
 @pytest.fixture(scope="module")
 def tasks(files):
     """By the number of chunks; 0 is in memory."""
@@ -50,7 +57,7 @@ def tasks(files):
     streamed = datasets.npy(*files, chunk_bytes=300 * ROW_BYTES)
     found = {
         0: Classification(datasets.arrays(PIXELS * digits.x, digits.y), model=model),
-        1: Classification(datasets.npy(*files), model=model),
+        1: Streamed(datasets.npy(*files), model=model),
         4: Classification(streamed, model=model),
     }
     assert [task.cut.chunks for task in found.values()] == [1, 1, 4]
@@ -66,6 +73,9 @@ def some_members(seed):
 
 def test_one_chunk_has_the_bits_of_training_in_memory(tasks):
     x = some_members(0)
+    held = Classification(tasks[1].dataset)
+    assert held.stream() is None
+    jax.tree.map(np.testing.assert_array_equal, held.data(), tasks[0].data())
     ends = [
         run(Engine(tasks[chunks], SPACE, rows=3, value="best"), propose(x, range(3)))
         for chunks in (0, 1)
@@ -290,8 +300,10 @@ def test_a_stream_must_name_what_data_holds():
 def test_a_chunk_is_read_while_the_last_one_is_used_and_no_other():
     was_read = [threading.Event() for _ in range(4)]
     numbers = [3, 0, 2, 1]
+    reads = []
 
     def read(chunk):
+        reads.append(chunk)
         if chunk == 1:
             raise DataError("row 7")
         was_read[chunk].set()
@@ -300,6 +312,11 @@ def test_a_chunk_is_read_while_the_last_one_is_used_and_no_other():
     stream = et.tasks.Stream(
         names=frozenset({"x"}), chunks=4, nbytes=8, kept_bytes=0, read=read
     )
+    twice = _feed.Visit.all(np.asarray([[0, 2], [2, 3]]), 0, 2)
+    chunks = [v.chunk for v, _ in _feed.fed(stream, twice, jax.device_put)]
+    assert (chunks, reads) == ([0, 2, 2, 3], [0, 2, 3])
+    for event in was_read:
+        event.clear()
     visits = _feed.Visit.all(np.asarray([numbers]), 0, 1)
     feed = _feed.fed(stream, visits, jax.device_put)
     arrays = []
