@@ -17,16 +17,16 @@ import evotune as et
 from evotune import datasets, models
 from evotune._errors import DataError, HyperparameterError
 from evotune.engine import Engine, _feed
+from evotune.engine._execution import Execution
 from evotune.engine._program import Program
 from evotune.tasks import Classification, Hyperparameters
-from tests.engine.reference import INIT, ORDER, PlainMLP, member_key
+from tests.engine.reference import INIT, ORDER, STEP, PlainMLP, member_key
 from tests.engine.test_pool import propose, run
 
 ROW_BYTES, SIZE, SEED = 64 * 4, 32, 5
 PIXELS = 16  # are 0 to 16, of which evotune makes 0 to 1
 SPACE = et.Space(
     learning_rate=et.Float(1e-3, 1e-1, log=True),
-    dropout=et.Float(0.0, 0.3),
     width=et.Int(6, 8),
     patience=et.Int(1, 4),
     min_delta=0.2,
@@ -53,7 +53,7 @@ class Streamed(Classification):
 @pytest.fixture(scope="module")
 def tasks(files):
     """By the number of chunks; 0 is in memory."""
-    digits, model = datasets.digits(), models.MLP(depth=1, norm="batch")
+    digits, model = datasets.digits(), models.MLP(depth=1)
     streamed = datasets.npy(*files, chunk_bytes=300 * ROW_BYTES)
     found = {
         0: Classification(datasets.arrays(PIXELS * digits.x, digits.y), model=model),
@@ -236,7 +236,7 @@ def test_a_value_that_is_not_finite_ends_a_search_with_its_row(tmp_path):
 
 
 class Notebook(et.Task):
-    """Writes down the chunks that it sees, and the number of every step's key."""
+    """Writes down the chunk that each step sees, and its key."""
 
     metric, direction, epochs = "seen", "minimize", 3
 
@@ -256,28 +256,58 @@ class Notebook(et.Task):
         return jnp.arange(2)
 
     def init(self):
-        return {"pages": jnp.full((30,), -1, jnp.int32), "steps": jnp.int32(0)}
+        return {
+            "pages": jnp.full((30,), -1, jnp.int32),
+            "keys": jnp.zeros((30, 2), jnp.uint32),
+            "steps": jnp.int32(0),
+        }
 
-    def step(self, hp, state, data, batch):
-        steps = state["steps"]
-        pages = state["pages"].at[steps].set(data["chunk"][batch])
-        noted = {"chunk": data["chunk"][batch], "rate": hp.rate}
-        return {"pages": pages, "steps": steps + 1}, noted
+    def step(self, hp, state, data, batch, key):
+        steps, chunk = state["steps"], data["chunk"][batch]
+        keys = state["keys"].at[steps].set(jax.random.key_data(key))
+        pages = state["pages"].at[steps].set(chunk)
+        noted = {"chunk": chunk, "rate": hp.rate}
+        return {"pages": pages, "keys": keys, "steps": steps + 1}, noted
 
     def evaluate(self, state, data):
         return {"seen": state["steps"], "kept": data["kept"]}
 
 
-def test_a_task_of_ones_own_sees_every_chunk_once_an_epoch_in_new_orders():
+def expected_keys(seed, trial):
+    """u32[30, 2]: those of ten steps in each of three epochs, whatever the chunks."""
+
+    def of_step(number):
+        key = jax.random.fold_in(member_key(seed, trial), STEP)
+        key = jax.random.fold_in(key, number // 10)
+        return jax.random.key_data(jax.random.fold_in(key, number % 10))
+
+    return jax.vmap(of_step)(jnp.arange(30))
+
+
+@pytest.mark.parametrize("most_lanes", [8, 2])
+def test_a_task_of_ones_own_sees_every_chunk_once_an_epoch_in_new_orders(
+    most_lanes, monkeypatch
+):
+    """So it does where memory runs out for more lanes."""
+    call = Execution.__call__
+
+    def limited(self, block):
+        if self._programs[block.program].spec.lanes > most_lanes:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return call(self, block)
+
+    monkeypatch.setattr(Execution, "__call__", limited)
     space = et.Space(rate=et.Float(0.0, 1.0))
     engine = Engine(Notebook(), space, rows=3, seed=3)
     trained = run(engine, propose([[0.25], [0.5], [1.0]], range(3)))
+    assert engine.plan.programs[0].lanes == min(4, most_lanes)
     orders = []
     for trial, rate in enumerate((0.25, 0.5, 1.0)):
         _, curves, _, state = trained[trial]
         pages = state["pages"].reshape(3, 5, 2)
         np.testing.assert_array_equal(pages[..., 0], pages[..., 1])
         np.testing.assert_array_equal(np.sort(pages[..., 0]), [np.arange(5)] * 3)
+        np.testing.assert_array_equal(state["keys"], expected_keys(3, trial))
         np.testing.assert_array_equal(curves["seen"], [10, 20, 30])
         np.testing.assert_array_equal(curves["kept"], [7] * 3)
         np.testing.assert_allclose(curves["chunk"], [2.0] * 3, rtol=1e-6)

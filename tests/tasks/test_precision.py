@@ -213,21 +213,18 @@ def test_a_family_multiplies_in_bfloat16_and_learns_in_float32(name):
 
 
 def test_float32_is_the_program_that_it_was():
-    task = Classification(et.datasets.wine())
+    task = Classification(et.datasets.digits())
     assert type(task.computed(Hyperparameters({}))) is MLPNetwork
     assert task.in_float32() is task
 
 
 def test_a_population_in_bfloat16_learns_about_as_well_and_leaves_in_float32():
-    space = et.Space(
-        learning_rate=et.Float(1e-3, 1e-2, log=True),
-        width=et.Int(24, 32),
-        epochs=8,
-    )
+    space = et.Space(learning_rate=et.Float(3e-3, 2e-2, log=True), epochs=6)
     scores, found = {}, {}
     for precision in ("float32", "bfloat16"):
-        task = Classification(et.datasets.digits(), precision=precision)
-        result = et.tune(task, space, n_trials=6, progress=False, seed=1)
+        model = et.models.MLP(width=32, depth=1)
+        task = Classification(et.datasets.digits(), model=model, precision=precision)
+        result = et.tune(task, space, n_trials=4, progress=False, seed=1)
         scores[precision] = np.asarray([trial.value for trial in result.trials])
         found[precision] = result
     assert np.all(np.abs(scores["float32"] - scores["bfloat16"]) < 0.03)
@@ -247,7 +244,7 @@ def test_a_population_in_bfloat16_learns_about_as_well_and_leaves_in_float32():
 def test_what_traces_is_told_apart_without_rounding():
     """A user's rate is traced, as in float32: no warning, no program for each value."""
     task = Classification(
-        et.datasets.wine(),
+        et.datasets.digits(),
         model=lambda hp: Gated(hp.gate),
         precision="bfloat16",
     )
@@ -261,9 +258,9 @@ class Gated(linen.Module):
     @linen.compact
     def __call__(self, x):
         x = linen.Dense(8)(x)
-        return linen.Dense(3)(x * self.gate / (1.0 + self.gate))
+        return linen.Dense(10)(x * self.gate / (1.0 + self.gate))
 
 
 def test_an_unknown_precision_is_told_what_there_is():
     with pytest.raises(HyperparameterError, match=r"float16 would need"):
-        Classification(et.datasets.wine(), precision="float16")
+        Classification(et.datasets.digits(), precision="float16")
