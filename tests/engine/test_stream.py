@@ -170,6 +170,11 @@ def test_members_go_on_between_epochs_with_two_chunks_on_the_devices(
     engine = Engine(tasks[4], SPACE, rows=3)
     whole = run(engine, propose(x, trials))
     assert max(most) == 2
+    program = engine._programs[0]
+    for part in (program.train, program.close):
+        text = part.compiled.as_text()
+        for word in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
+            assert word not in text
     shared = len(most)
     alone = run(Engine(tasks[4], SPACE, rows=3), propose(x[:1], trials[:1]))
     assert alone[0][2] == whole[0][2] < 4
