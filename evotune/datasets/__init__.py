@@ -9,7 +9,9 @@ from ._dataset import Dataset
 from ._files import npz
 from ._idx import read_idx
 from ._images import fashion_mnist, idx
+from ._mapped import MappedRows
 from ._mnist1d import mnist1d
+from ._npy import npy
 from ._sklearn import breast_cancer, diabetes, digits, wine
 from ._splits import Part, Splits, split
 from ._tables import csv
@@ -17,6 +19,7 @@ from ._tables import csv
 __all__ = [
     "Corpus",
     "Dataset",
+    "MappedRows",
     "Part",
     "Splits",
     "arrays",
@@ -28,6 +31,7 @@ __all__ = [
     "fashion_mnist",
     "idx",
     "mnist1d",
+    "npy",
     "npz",
     "read_idx",
     "split",

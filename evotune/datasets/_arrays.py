@@ -12,6 +12,7 @@ from evotune import _errors
 from . import _checks
 from ._dataset import Dataset
 from ._labels import encode_labels, is_quantity
+from ._mapped import MappedRows
 from ._symbols import as_codes, as_vocabulary, same_length
 
 
@@ -70,7 +71,9 @@ def arrays(
     found: list[str] = []
     symbols = as_vocabulary(vocabulary)
 
-    def examples(values: Any, what: str) -> np.ndarray | None:
+    def examples(values: Any, what: str) -> Any:
+        if isinstance(values, MappedRows):
+            return values
         if symbols is None:
             return _numbers(values, what, features, found)
         return as_codes(values, what, found)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ._mapped import MappedRows
 from ._symbols import symbol_problems
 
 _LISTED = 8
@@ -162,7 +163,9 @@ def _features(
                 f"{x.shape}. Was everything filtered out?"
             )
         ]
-    found = not_finite(x, what, feature_names if x.ndim == 2 else None)
+    found: list[str] = []
+    if not isinstance(x, MappedRows):  # those are checked when they are read
+        found += not_finite(x, what, feature_names if x.ndim == 2 else None)
     if feature_names is not None and what == "x":
         if x.ndim != 2:
             found.append(

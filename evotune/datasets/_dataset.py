@@ -10,6 +10,7 @@ import numpy as np
 from evotune import _errors
 
 from . import _checks
+from ._mapped import MappedRows
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -21,7 +22,8 @@ class Dataset:
     Attributes:
         name: A short name, such as "digits".
         x: f32[N, ...] examples, finite; or i32[N, T] codes of symbols, -1 beyond the
-            end of an example that is shorter than others.
+            end of an example that is shorter than others. `npy` makes one whose
+            examples stay on disk: a `MappedRows`, which stands for f32[N, ...].
         y: i32[N] class codes in 0..C-1, or f32[N] or f32[N, K] to regress on.
         feature_names: Names of the columns of a two-dimensional ``x``, or None.
         class_names: Names of the C classes by code; None means regression.
@@ -68,6 +70,8 @@ class Dataset:
                 view = value.view()
                 view.flags.writeable = False
                 object.__setattr__(self, field, view)
+            elif isinstance(value, MappedRows) and field in ("x", "x_test"):
+                pass  # stands for an array, and is read-only
             elif value is not None or field in ("x", "y"):
                 found.append(
                     f"`{field}` of a Dataset must be a numpy array, but got "

@@ -33,6 +33,15 @@ class Part:
         """n, the number of rows."""
         return len(self.x)
 
+    def rows(self, rows: slice) -> Part:
+        """Some of its rows; examples that stay on disk are not read."""
+        return Part(
+            x=self.x[rows],
+            y=self.y[rows],
+            index=self.index[rows],
+            weight=None if self.weight is None else self.weight[rows],
+        )
+
     def __repr__(self) -> str:
         return f"Part({len(self):,} rows)"
 

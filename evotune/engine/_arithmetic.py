@@ -123,7 +123,8 @@ def count_epoch(
         lambda v, d, k: steps.batches(hp(v), d, k), leaves, data, key
     )
     rows = jax.tree.leaves(batches)
-    count = int(rows[0].shape[0]) if rows else 0
+    stream = task.stream()
+    count = (int(rows[0].shape[0]) if rows else 0) * (stream.chunks if stream else 1)
     evaluation = count_work(
         lambda v, s, d, k: steps.evaluate(hp(v), s, d, k), leaves, state, data, key
     )

@@ -26,10 +26,12 @@ from evotune.engine._devices import (
     one_cpu_device_per_core,
     shares_host_memory,
 )
+from evotune.engine._feed import check_room
 from evotune.engine._inputs import plain_config, searched_inputs
 from evotune.engine._intake import Intake
 from evotune.engine._memory import (
     bound,
+    device_bytes,
     known_bytes,
     shapes_of,
     tree_bytes,
@@ -74,6 +76,7 @@ class Engine:
 
     Raises:
         HyperparameterError: If the space does not fit the task; nothing was compiled.
+        DataError: If data that come in chunks leave no room on a device.
     """
 
     def __init__(
@@ -109,6 +112,8 @@ class Engine:
         extremes = extreme_values(space)
         raise_all(task.check(extremes), HyperparameterError, "The space")
         one_cpu_device_per_core()
+        self._mesh = local_mesh()
+        check_room(task.stream(), device_bytes(self._mesh))
         self.on_event = on_event
         binder = Binder(task, space)
         self._metric_names = binder.recorded_names()
@@ -122,7 +127,7 @@ class Engine:
             sign=1.0 if task.direction == "maximize" else -1.0,
             keep_best=value == "best",
         )
-        self._mesh = mesh = local_mesh()
+        mesh = self._mesh
         kind = mesh.devices.flat[0].device_kind
         if costs is None:
             costs = recorded_costs(recorded_plan, kind) or stored_costs(mesh)

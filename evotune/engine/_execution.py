@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from evotune._contracts import Binding
+from evotune.engine._feed import Visit, train_fed
 from evotune.engine._gathering import gathered
 from evotune.engine._inputs import Input
 from evotune.engine._member import Member
@@ -63,14 +65,21 @@ class Execution:
         rows = program.put((leaves, trial, replica, stop))
         span = np.asarray([block.start, block.stop], np.int32)
         seed, span = program.share((self._seed, span))
-        if block.start == 0:
-            members = program.start(*rows[:3], data, seed)
-        else:
-            members = gathered(
+
+        def begin(data: Any) -> Member:
+            if block.start == 0:
+                members: Member = program.start(*rows[:3], data, seed)
+                return members
+            return gathered(
                 program, [job.place for job in jobs if job.place is not None]
             )
+
         order = self._preparation.order(block.program)
-        trained: Member = program.train(members, *rows, data, order, seed, span)
+        if program.stream is None:
+            trained = program.train(begin(data), *rows, data, order, seed, span)
+        else:
+            visits = Visit.all(order, block.start, block.stop)
+            trained = train_fed(program, begin, rows, stop, data, seed, visits)
         trained = jax.block_until_ready(trained)
         self._profile.time(block.program, time.perf_counter() - began)
         return trained

@@ -1,10 +1,10 @@
-"""One member's training, from one stop to the next: no population yet."""
+"""One member of a population, and all that its training needs to go on."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from evotune.tasks import Hyperparameters, Task
 # What randomness is for, folded into keys, so that no draw depends on another's. A
 # trial's key is fold_in(study, trial number), which never reaches that of the order.
 _ORDER = 2**31
-_INIT, _STEP, _EVALUATE, _PURPOSES = 0, 1, 2, 3
+INIT, STEP, EVALUATE, _PURPOSES = 0, 1, 2, 3
 
 
 class Steps:
@@ -114,7 +114,7 @@ class Best:
         return dataclasses.replace(
             self,
             fitness=jnp.where(better, fitness, self.fitness),
-            state=_where(better, state, self.state),
+            state=where(better, state, self.state),
             broken=broken,
         )
 
@@ -131,12 +131,15 @@ class Member:
         curves: f32[T, 1 + number of metrics]: for each epoch whether the state was
             free of NaN (1 or 0), then the metrics in their given order; NaN in epochs
             that were not run.
+        recorded: f32[number of metrics]: means of what the steps of the epoch under way
+            have recorded; None where an epoch is trained in one go.
     """
 
     state: Any
     best: Best | None
     patience: Patience | None
     curves: jax.Array
+    recorded: jax.Array | None = None
 
     @property
     def result(self) -> Any:
@@ -155,6 +158,7 @@ def start_member(
     metrics: Sequence[str],
     points: int,
     keep_best: bool,
+    in_chunks: bool = False,
 ) -> Member:
     """A member before its first epoch.
 
@@ -169,8 +173,9 @@ def start_member(
             the curves' columns.
         points: T, the length of the curves.
         keep_best: Whether the value and the state are those of the best epoch.
+        in_chunks: Whether the data of an epoch come in chunks.
     """
-    key = _purpose_key(seed_key, trial, replica, _INIT)
+    key = purpose_key(seed_key, trial, replica, INIT)
     state = Steps(task).init(hp, data, key)
     state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)  # not weak
     sign = 1.0 if task.direction == "maximize" else -1.0
@@ -180,128 +185,20 @@ def start_member(
         best=Best.none(state, objective, sign) if keep_best else None,
         patience=Patience.of(hp),
         curves=jnp.full((points, 1 + len(metrics)), jnp.nan, jnp.float32),
+        recorded=jnp.zeros((len(metrics),), jnp.float32) if in_chunks else None,
     )
 
 
-def train_member(
-    task: Task,
-    hp: Hyperparameters,
-    trial: jax.Array,
-    replica: jax.Array,
-    member: Member,
-    stop: jax.Array,
-    data: Any,
-    order: Any,
-    seed_key: jax.Array,
-    span: jax.Array,
-    *,
-    metrics: Sequence[str],
-    any_lane: Callable[[jax.Array], jax.Array],
-) -> Member:
-    """Trains one member for a slice of its epochs.
-
-    Args:
-        task: What is trained.
-        hp: The member's hyperparameters; values may be traced.
-        trial: i32[] trial number, on which the member's randomness hangs.
-        replica: i32[] seed or fold of the trial.
-        member: Where it stands.
-        stop: i32[] epochs after which it rests, cumulative; so does a member that has
-            diverged, and one that its `patience` has stopped.
-        data: What ``task.data()`` returned.
-        order: What ``task.batches()`` returned in each epoch, stacked: leading axis T;
-            None draws it here.
-        seed_key: The study's key; the same for all members.
-        span: i32[2] the first epoch of the slice and the one after its last; the same
-            for all members.
-        metrics: See `start_member`.
-        any_lane: bool[] -> bool[], whether it is true of any member of the block.
-    """
-    steps = Steps(task)
-    step_key, evaluate_key = (
-        _purpose_key(seed_key, trial, replica, purpose)
-        for purpose in (_STEP, _EVALUATE)
-    )
-    sign = 1.0 if task.direction == "maximize" else -1.0
-    objective = 1 + list(metrics).index(task.metric)
-
-    def epoch(index: jax.Array, state: Any) -> tuple[Any, jax.Array]:
-        """The state after an epoch, and its row of the curves."""
-        if order is None:
-            epoch_order_key = jax.random.fold_in(order_key(seed_key), index)
-            batches = steps.batches(hp, data, epoch_order_key)
-        else:
-            batches = jax.tree.map(lambda epochs: epochs[index], order)
-        count = jax.tree.leaves(batches)[0].shape[0]
-        epoch_key = jax.random.fold_in(step_key, index)
-
-        def step(state: Any, inputs: tuple[Any, jax.Array]) -> tuple[Any, Any]:
-            batch, number = inputs
-            step_key = jax.random.fold_in(epoch_key, number)
-            return steps.step(hp, state, data, batch, step_key)
-
-        state, recorded = jax.lax.scan(step, state, (batches, jnp.arange(count)))
-        score_key = jax.random.fold_in(evaluate_key, index)
-        scores = steps.evaluate(hp, state, data, score_key)
-        found = {name: jnp.mean(values) for name, values in recorded.items()} | scores
-        row = [task.is_sound(state), *(found[name] for name in metrics)]
-        return state, jnp.stack([jnp.asarray(x, jnp.float32) for x in row])
-
-    def body(index: jax.Array, old: Member) -> Member:
-        state, row = epoch(index, old.state)
-        runs, best, patience = index < stop, old.best, old.patience
-        if patience is not None:
-            runs &= ~patience.is_over
-            patience = _where(runs, patience.after(sign * row[objective]), patience)
-        if best is not None:
-            best = best.or_better(state, row, runs)
-        row = jnp.where(runs, row, jnp.nan)
-        curves = jax.lax.dynamic_update_index_in_dim(old.curves, row, index, 0)
-        return Member(
-            state=_where(runs, state, old.state),
-            best=best,
-            patience=patience,
-            curves=curves,
-        )
-
-    if member.patience is None:
-        return jax.lax.fori_loop(span[0], span[1], body, member)
-    member = dataclasses.replace(member, patience=member.patience.under(hp))
-    return _until_all_rest(body, member, stop, span, any_lane)
-
-
-def _purpose_key(
+def purpose_key(
     seed_key: jax.Array, trial: jax.Array, replica: jax.Array, purpose: int
 ) -> jax.Array:
+    """The key of a member for a purpose: `INIT`, `STEP` or `EVALUATE`."""
     key = jax.random.fold_in(seed_key, trial)
     return jax.random.fold_in(key, _PURPOSES * replica + purpose)
 
 
-def _until_all_rest(
-    body: Callable[[jax.Array, Member], Member],
-    member: Member,
-    stop: jax.Array,
-    span: jax.Array,
-    any_lane: Callable[[jax.Array], jax.Array],
-) -> Member:
-    """`fori_loop` over ``span``, or to the epoch after which all members rest."""
-
-    def goes_on(loop: tuple[jax.Array, jax.Array, Member]) -> jax.Array:
-        index, awake, _ = loop
-        return (index < span[1]) & awake
-
-    def advance(loop: tuple[jax.Array, jax.Array, Member]) -> Any:
-        index, _, member = loop
-        member = body(index, member)
-        assert member.patience is not None
-        goes_on = ~member.patience.is_over & (index + 1 < stop)
-        return index + 1, any_lane(goes_on), member
-
-    start = span[0], jnp.asarray(True), member
-    return jax.lax.while_loop(goes_on, advance, start)[2]
-
-
-def _where(condition: jax.Array, yes: Any, no: Any) -> Any:
+def where(condition: jax.Array, yes: Any, no: Any) -> Any:
+    """``yes`` if bool[] ``condition`` holds, else ``no``: trees of one structure."""
     return jax.tree.map(functools.partial(jnp.where, condition), yes, no)
 
 

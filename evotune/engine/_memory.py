@@ -89,13 +89,20 @@ def bound(
     return dataclasses.replace(plan, programs=tuple(specs))
 
 
-def fits(compiled: jax.stages.Compiled, mesh: Mesh) -> bool:
-    """Whether XLA's own figures say that a program fits into the memory of a device."""
+def fits(compiled: jax.stages.Compiled, mesh: Mesh, *, beside: int = 0) -> bool:
+    """Whether XLA's own figures say that a program fits into the memory of a device.
+
+    Args:
+        compiled: The program.
+        mesh: The devices.
+        beside: Bytes that must fit in addition, such as a chunk that is on its way.
+    """
     stats = compiled.memory_analysis()
     if stats is None:
         return True
     needed = (
-        stats.argument_size_in_bytes
+        beside
+        + stats.argument_size_in_bytes
         + stats.output_size_in_bytes
         + stats.temp_size_in_bytes
         - stats.alias_size_in_bytes

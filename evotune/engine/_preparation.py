@@ -11,7 +11,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from evotune.engine._chunks import draw_chunk_order
 from evotune.engine._devices import REPLICATED, cores, sharded
+from evotune.engine._feed import resident
 from evotune.engine._order import draw_order, order_identity
 from evotune.engine._program import Program
 from evotune.tasks import Task
@@ -21,7 +23,8 @@ class Preparation:
     """Compiles every program of a plan, and draws the order of the data.
 
     Attributes:
-        data: The task's data, on every device; None before `start`.
+        data: The task's data, on every device; None before `start`. Of arrays that come
+            in chunks, shapes and dtypes.
         seconds: From `start` to the end of the last compilation so far.
     """
 
@@ -65,8 +68,12 @@ class Preparation:
         if self._trains:
             return
         self._began = time.perf_counter()
-        self.data, self._seed_there = jax.device_put(
-            (self._task.data(), self._seed), sharded(self._mesh, REPLICATED)
+        everywhere = sharded(self._mesh, REPLICATED)
+        self._seed_there = jax.device_put(self._seed, everywhere)
+        self.data = resident(
+            self._task.data(),
+            self._task.stream(),
+            lambda arrays: jax.device_put(arrays, everywhere),
         )
         train = self._programs[0].train
         self._prepare(0, None if train.is_compiled else train.lower(self.data))
@@ -106,13 +113,15 @@ class Preparation:
         """Compiles a program that has taken the place of another."""
         program = self._programs[index]
         program.train.compile(self.data)
-        program.start.compile(self.data)
+        for part in program.others:
+            part.compile(self.data)
         if self._gathers and program.gathers:
             program.gather.compile(self.data)
 
     def order(self, index: int) -> Any:
         """The batches of all epochs for the program ``index``; None: it draws its own.
 
+        Where data come in chunks, it is i32[T, C], the order of these in each epoch.
         Call `wait` before.
         """
         return self._orders[index].result()
@@ -128,16 +137,24 @@ class Preparation:
         traced = program.order(self.data)
         trains = self._pool.submit(program.train.compile, self.data, lowered)
         self._trains.append(trains)
-        self._others.append([self._pool.submit(program.start.compile, self.data)])
-        self._orders.append(self._drawing(traced))
+        self._others.append(
+            [self._pool.submit(part.compile, self.data) for part in program.others]
+        )
+        self._orders.append(self._drawing(traced, program))
         trains.add_done_callback(self._note)
 
     def _drawing(
-        self, traced: jax.stages.Traced | None
+        self, traced: jax.stages.Traced | None, program: Program
     ) -> concurrent.futures.Future[Any]:
         """The order of a program; those that agree on it share one array."""
         identity = order_identity(traced)
-        if identity not in self._drawn:
+        if identity in self._drawn:
+            return self._drawn[identity]
+        if program.stream is not None:
+            self._drawn[identity] = self._pool.submit(
+                draw_chunk_order, program.points, program.stream.chunks, self._seed
+            )
+        else:
             self._drawn[identity] = self._pool.submit(
                 draw_order, self._task, traced, self.data, self._seed_there
             )

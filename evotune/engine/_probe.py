@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ class Probe:
         """Samples `SAMPLES` configurations of ``space``; runs nothing."""
         self._task = task
         self._space = space
-        self._steps = Steps(task)
+        self._steps, self._exact = Steps(task), Steps(task.in_float32())
         self._data = jax.tree.map(struct_of, task.data())
         draws = np.random.default_rng(0).random((SAMPLES, len(space.names)))
         self._columns = space.decode(draws.astype(np.float32))
@@ -89,12 +90,13 @@ class Probe:
     def agrees(self, inputs: Sequence[Input]) -> bool:
         """Whether a traced step computes what plain Python values do, at two settings.
 
-        Compiles one traced and two plain steps, without optimisation.
+        Compiles one traced and two plain steps, without optimisation, in float32.
         """
         static = {e.name for e in inputs if e.binding is Binding.STATIC}
         first, last = self.config(0), self.config(SAMPLES - 1)
         configs = (first, {**last, **{name: first[name] for name in static}})
-        traced = _jit(self._one_step, self._traced(inputs, first))
+        step = functools.partial(self._one_step, self._exact)
+        traced = _jit(step, self._traced(inputs, first))
         padded = any(entry.is_size for entry in inputs)
         arguments = (self._task.data(), np.asarray([0, 1], np.uint32))
         for config in configs:
@@ -103,7 +105,7 @@ class Probe:
                 for entry in inputs
                 if entry.name not in static
             }
-            plain = _jit(self._one_step, _constant(Hyperparameters(config)))
+            plain = _jit(step, _constant(Hyperparameters(config)))
             got, expected = traced(leaves, *arguments), plain({}, *arguments)
             if not _agree(got, expected, padded=padded):
                 return False
@@ -129,23 +131,28 @@ class Probe:
 
     def _shapes(self, make: Callable[[Any], Hyperparameters], leaves: Any) -> Step:
         return jax.eval_shape(
-            lambda values, data, key: self._one_step(make(values), data, key),
+            lambda values, data, key: self._one_step(
+                self._steps, make(values), data, key
+            ),
             leaves,
             self._data,
             _KEY,
         )
 
-    def _one_step(self, hp: Hyperparameters, data: Any, key_data: jax.Array) -> Step:
+    @staticmethod
+    def _one_step(
+        steps: Steps, hp: Hyperparameters, data: Any, key_data: jax.Array
+    ) -> Step:
         key = jax.random.wrap_key_data(key_data, impl="threefry2x32")
         keys = jax.random.split(key, 4)
-        start = state = self._steps.init(hp, data, keys[0])
-        batches = self._steps.batches(hp, data, keys[1])
+        start = state = steps.init(hp, data, keys[0])
+        batches = steps.batches(hp, data, keys[1])
         recorded: dict[str, jax.Array] = {}
         leaves = jax.tree.leaves(batches)
         if leaves and leaves[0].shape[0]:
             batch = jax.tree.map(lambda x: x[0], batches)
-            state, recorded = self._steps.step(hp, state, data, batch, keys[2])
-        scores = self._steps.evaluate(hp, state, data, keys[3])
+            state, recorded = steps.step(hp, state, data, batch, keys[2])
+        scores = steps.evaluate(hp, state, data, keys[3])
         return Step(start=start, recorded=recorded, state=state, scores=scores)
 
 

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from evotune.engine._chunks import end_epoch, train_on_chunk
 from evotune.engine._devices import (
     MEMBERS,
     REPLICATED,
     sharded,
     shares_host_memory,
 )
+from evotune.engine._epochs import train_member
 from evotune.engine._inputs import (
     Input,
     inactive_under,
     leaf_structs,
     member_values,
 )
-from evotune.engine._member import Member, start_member, train_member
+from evotune.engine._lanes import any_lane, gather, most, over_lanes
+from evotune.engine._member import Member, start_member
 from evotune.engine._order import trace_order
 from evotune.engine._part import Part
 from evotune.engine._plan import ProgramSpec, identifier
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
-
-_LANES = "lanes"
-"""The axis of the members that one device trains."""
 
 
 class Program:
@@ -42,10 +42,13 @@ class Program:
     Attributes:
         spec: Its static values, capacities and lanes.
         start: Makes members before their first epoch.
-        train: Trains members for a slice of epochs.
+        train: Trains members for a slice of epochs; on one chunk, where data come so.
+        close: Ends an epoch whose data came in chunks; None where they are all there.
         gather: Fetches members from a block that was kept; compiled only where members
             continue others on an accelerator.
         gathers: Whether they do: whether states must not pass through the host.
+        points: T, the length of the curves.
+        stream: What brings the data in chunks; None where they are all there.
     """
 
     def __init__(
@@ -76,8 +79,9 @@ class Program:
         self._inputs = inputs
         self._mesh = mesh
         self._task = task
-        self._points = points
+        self.points = points
         self._order: list[jax.stages.Traced | None] = []
+        self.stream = task.stream()
         inactive = inactive_under(space, spec.static)
         entering = [entry for entry in inputs if entry.name not in inactive]
         static = {**space.constants, **spec.static}
@@ -104,33 +108,37 @@ class Program:
                 metrics=metrics,
                 points=points,
                 keep_best=keep_best,
+                in_chunks=self.stream is not None,
             )
 
-        def train(
-            member: Member,
-            leaves: Any,
-            trial: jax.Array,
-            replica: jax.Array,
-            stop: jax.Array,
-            data: Any,
-            order: Any,
-            seed: Any,
-            span: jax.Array,
-        ) -> Member:
-            return train_member(
-                task,
-                values(leaves, _most),
-                trial,
-                replica,
-                member,
-                stop,
-                data,
-                order,
-                _key(seed),
-                span,
-                metrics=metrics,
-                any_lane=_any_lane,
-            )
+        def going_on(function: Callable[..., Member]) -> Callable[..., Member]:
+            def go_on(
+                member: Member,
+                leaves: Any,
+                trial: jax.Array,
+                replica: jax.Array,
+                stop: jax.Array,
+                data: Any,
+                order: Any,
+                seed: Any,
+                span: jax.Array,
+            ) -> Member:
+                return function(
+                    task,
+                    values(leaves, most),
+                    trial,
+                    replica,
+                    member,
+                    stop,
+                    data,
+                    order,
+                    _key(seed),
+                    span,
+                    metrics=metrics,
+                    any_lane=any_lane,
+                )
+
+            return over_lanes(go_on, mesh, members=5, shared=4)
 
         identity = (
             (spec.name, spec.lanes, spec.optimize, tuple(spec.capacity.items())),
@@ -147,30 +155,45 @@ class Program:
         self.gathers = not shares_host_memory(mesh)
         self.start = Part(
             spec.name_of("start"),
-            self._over_lanes(start, members=3, shared=2, in_turn=True),
+            over_lanes(start, mesh, members=3, shared=2, in_turn=True),
             self._start_structs,
             optimize=False,
             **options,
         )
-        self.train = Part(
-            spec.name,
-            self._over_lanes(train, members=5, shared=4),
-            self._train_structs,
-            optimize=spec.optimize,
-            donated=(0,),
+        training: dict[str, Any] = {
+            "structs": self._train_structs,
+            "optimize": spec.optimize,
+            "donated": (0,),
             **options,
-        )
+        }
+        self.close: Part | None = None
+        if self.stream is None:
+            self.train = Part(spec.name, going_on(train_member), **training)
+        else:
+            trains = functools.partial(train_on_chunk, chunks=self.stream.chunks)
+            self.train = Part(spec.name_of("chunk"), going_on(trains), **training)
+            self.close = Part(spec.name_of("epoch"), going_on(end_epoch), **training)
         self.gather = Part(
             spec.name_of("gather"),
-            _gather,
+            gather,
             self._gather_structs,
             optimize=False,
             out_shardings=sharded(mesh, MEMBERS),
             **options,
         )
 
+    @property
+    def others(self) -> list[Part]:
+        """What every block calls besides `train`."""
+        return [self.start, *([] if self.close is None else [self.close])]
+
     def order(self, data: Any) -> jax.stages.Traced | None:
-        """What draws the batches of all epochs, which calls take; see `trace_order`."""
+        """What draws the batches of all epochs, which calls take; see `trace_order`.
+
+        None where data come in chunks, each of which has an order of its own.
+        """
+        if self.stream is not None:
+            return None
         if not self._order:
             parts = ("order", *(f"{k}_{v}" for k, v in self.spec.static.items()))
             self._order.append(
@@ -180,7 +203,7 @@ class Program:
                     self._inputs,
                     data,
                     name=identifier(*parts),
-                    points=self._points,
+                    points=self.points,
                     mesh=self._mesh,
                 )
             )
@@ -202,41 +225,6 @@ class Program:
         """Arrays that all members share, a copy on every device."""
         return jax.device_put(values, sharded(self._mesh, REPLICATED))
 
-    def _over_lanes(
-        self,
-        function: Callable[..., Member],
-        *,
-        members: int,
-        shared: int,
-        in_turn: bool = False,
-    ) -> Callable[..., Member]:
-        """``function`` of one member, for all lanes of all devices.
-
-        Args:
-            function: Its first arguments have an axis of members, the last ones none.
-            members: How many of the first.
-            shared: How many of the last.
-            in_turn: Whether CPU devices take one member after the other. XLA's runtime
-                of jax 0.10 waits forever for several batched QR decompositions in one
-                program on several CPU devices; initial weights are full of them.
-        """
-        axes = (0,) * members + (None,) * shared
-        over_lanes = jax.vmap(function, in_axes=axes, axis_name=_LANES)
-        if in_turn and shares_host_memory(self._mesh):
-
-            def over_lanes(*arguments: Any) -> Member:
-                rows, rest = arguments[:members], arguments[members:]
-                made: Member = jax.lax.map(lambda row: function(*row, *rest), rows)
-                return made
-
-        return jax.shard_map(
-            over_lanes,
-            mesh=self._mesh,
-            in_specs=(*[MEMBERS] * members, *[REPLICATED] * shared),
-            out_specs=MEMBERS,
-            check_vma=False,
-        )
-
     def _start_structs(self, data: Any) -> tuple[Any, ...]:
         """Leaves, trial and replica of a block, the data, the seed."""
         leaves = self._lanes(leaf_structs(self._inputs))
@@ -250,7 +238,8 @@ class Program:
         leaves, number, _, data, seed = self._start_structs(data)
         order = self.order(data)
         batches = None if order is None else order.out_info
-        span = jax.ShapeDtypeStruct((2,), np.int32)
+        words = 2 if self.stream is None else 3  # see `train_member`, `train_on_chunk`
+        span = jax.ShapeDtypeStruct((words,), np.int32)
         batches, span = self._placed((batches, span), REPLICATED)
         rows = (block, leaves, number, number, number)
         return *rows, data, batches, seed, span
@@ -279,26 +268,5 @@ class Program:
         )
 
 
-def _gather(into: Member, kept: Member, index: jax.Array, chosen: jax.Array) -> Member:
-    """``into``, with ``kept[index]`` in the lanes that are chosen."""
-
-    def leaf(old: jax.Array, source: jax.Array) -> jax.Array:
-        lanes = chosen.reshape(-1, *[1] * (old.ndim - 1))
-        return jnp.where(lanes, jnp.take(source, index, axis=0), old)
-
-    gathered: Member = jax.tree.map(leaf, into, kept)
-    return gathered
-
-
 def _key(seed: jax.Array) -> jax.Array:
     return jax.random.wrap_key_data(seed, impl="threefry2x32")
-
-
-def _most(size: jax.Array) -> jax.Array:
-    """i32[] the largest of the members on this device; no other one is asked."""
-    return jax.lax.pmax(size, _LANES)
-
-
-def _any_lane(condition: jax.Array) -> jax.Array:
-    """Whether bool[] holds for any member on this device; no other one is asked."""
-    return jax.lax.pmax(condition.astype(jnp.int32), _LANES) > 0

@@ -204,8 +204,9 @@ class Session:
         """
         if index in self._fitting:
             return True
-        lanes = self._programs[index].spec.lanes
-        while not fits(self._programs[index].train.compiled, self._mesh):
+        lanes, stream = self._programs[index].spec.lanes, self._programs[index].stream
+        beside = 0 if stream is None else stream.nbytes
+        while not fits(self._programs[index].train.compiled, self._mesh, beside=beside):
             self._halve(index)
         self._fitting.add(index)
         return self._programs[index].spec.lanes == lanes

@@ -11,6 +11,13 @@ from evotune.models._describe import (
 from evotune.models._mlp import MLP
 from evotune.models._mlp_module import MLPModule
 from evotune.models._network import Info, Model, Network, Variables
+from evotune.models._precision import (
+    PRECISIONS,
+    MixedPrecision,
+    Precision,
+    check_precision,
+    in_precision,
+)
 from evotune.models._resnet import ResNet
 from evotune.models._resnet_module import ResNetModule
 from evotune.models._rnn import RNN, RNNModule
@@ -21,14 +28,17 @@ from evotune.models._user import UserModel, as_model
 __all__ = [
     "CNN",
     "MLP",
+    "PRECISIONS",
     "RNN",
     "CNNModule",
     "DescribedLayer",
     "Description",
     "Info",
     "MLPModule",
+    "MixedPrecision",
     "Model",
     "Network",
+    "Precision",
     "RNNModule",
     "ResNet",
     "ResNetModule",
@@ -37,6 +47,8 @@ __all__ = [
     "UserModel",
     "Variables",
     "as_model",
+    "check_precision",
     "describe",
+    "in_precision",
     "parameter_count",
 ]

@@ -108,7 +108,7 @@ class RNNModule(linen.Module):
     ) -> jax.Array:
         """What layer ``index`` makes of f32[B, T, inputs]."""
         features = limited(self.width, runs_at(index, self.depth))
-        cell = make_cell(self.cell, inputs, features)
+        cell = make_cell(self.cell, inputs, features, x.dtype)
         hidden: Any = linen.RNN(cell, name=f"layer_{index}")(x)
         # None of `STEP_NORMS` has running statistics.
         norm = nn.Norm(self.norm, features, name=f"norm_{index}")
@@ -121,12 +121,16 @@ class RNNModule(linen.Module):
 
 
 def make_cell(
-    name: str, inputs: int | nn.Size, features: int | nn.Size
+    name: str,
+    inputs: int | nn.Size,
+    features: int | nn.Size,
+    dtype: jnp.dtype,
 ) -> linen.RNNCellBase:
     """A cell of flax, whose initial values are zero where unused.
 
     Kernels on the inputs are truncated normal of variance 1 / (active inputs), those on
-    the hidden state are orthogonal in the active units.
+    the hidden state are orthogonal in the active units. Parameters and the first
+    hidden state are made in ``dtype``.
     """
 
     def kernel(key: jax.Array, _: Any, dtype: jnp.dtype) -> jax.Array:
@@ -140,6 +144,7 @@ def make_cell(
         nn.capacity(features),
         kernel_init=kernel,
         recurrent_kernel_init=recurrent,
+        param_dtype=dtype,
         parent=None,
     )
 

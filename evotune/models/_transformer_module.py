@@ -148,14 +148,14 @@ class TransformerModule(linen.Module):
         if self.vocab_size is None:
             x = as_series(x, image_shape=self.image_shape, patch=self.patch)
             x = nn.Dense(self.width, name="embed")(x)
-            return x + self._positions(x.shape[1]), None
+            return x + self._positions(x.shape[1], x.dtype), None
         check_symbols(x.shape[1:], self.patch)
         valid = None if self.each_step else x >= 0
         x = nn.Embed(self.vocab_size, self.width, name="embed")(jnp.maximum(x, 0))
-        return x + self._positions(x.shape[1]), valid
+        return x + self._positions(x.shape[1], x.dtype), valid
 
-    def _positions(self, steps: int) -> jax.Array:
-        """f32[1, steps, width] to add to the embedding."""
+    def _positions(self, steps: int, dtype: jnp.dtype) -> jax.Array:
+        """dtype[1, steps, width] to add to the embedding."""
 
         def learned() -> jax.Array:
             used = is_picked(self.position, "learned")
@@ -164,10 +164,10 @@ class TransformerModule(linen.Module):
             )
             return rows
 
-        zeros = jnp.zeros((steps, nn.capacity(self.width)), jnp.float32)
+        zeros = jnp.zeros((steps, nn.capacity(self.width)), dtype)
         makers = {
             "learned": learned,
-            "sinusoidal": lambda: nn.sinusoids(steps, self.width),
+            "sinusoidal": lambda: nn.sinusoids(steps, self.width).astype(dtype),
             "none": lambda: zeros,
         }
         return picked(self.position, POSITIONS, "position", makers)[None]

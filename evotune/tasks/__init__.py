@@ -13,6 +13,7 @@ from evotune.tasks._multi_task import MultiTask
 from evotune.tasks._multilabel import MultiLabelClassification
 from evotune.tasks._regression import Regression
 from evotune.tasks._sparsity import WeightSparsity
+from evotune.tasks._stream import Stream
 from evotune.tasks._supervised import Supervised
 from evotune.tasks._task import FittedModel, Task
 from evotune.tasks._train_state import TrainState
@@ -30,6 +31,7 @@ __all__ = [
     "MultiLabelClassification",
     "MultiTask",
     "Regression",
+    "Stream",
     "Supervised",
     "Task",
     "TrainState",

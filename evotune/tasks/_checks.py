@@ -9,13 +9,16 @@ from evotune._errors import HyperparameterError
 from evotune.models import CNN, MLP, Info
 
 
-def check_lengths(values: Mapping[str, tuple[Any, ...]], *, rows: int) -> list[str]:
+def check_lengths(
+    values: Mapping[str, tuple[Any, ...]], *, rows: int, chunks: int = 1
+) -> list[str]:
     """Problems with batch_size, epochs, patience, min_delta, l1, l2 and ema.
 
     Args:
         values: Bounds, choices or the constant of each hyperparameter, as `Task.check`
             takes them.
-        rows: Examples in the training split.
+        rows: Examples in the training split, or in a chunk of it.
+        chunks: How many chunks it is cut into.
     """
     problems = [
         "batch_size must be an integer of at least 1, but may be "
@@ -23,10 +26,12 @@ def check_lengths(values: Mapping[str, tuple[Any, ...]], *, rows: int) -> list[s
         for value in values.get("batch_size", ())
         if not _is_count(value)
     ]
+    whose, fix = "the training split's", "a smaller `validation` and `test` fraction"
+    if chunks > 1:
+        whose, fix = f"a chunk's (one of {chunks})", "a larger `chunk_bytes`"
     problems += [
-        f"batch_size must not exceed the training split's {rows} examples, "
-        f"but may be {value}. Use a batch_size of at most {rows}, or a "
-        "smaller `validation` and `test` fraction."
+        f"batch_size must not exceed {whose} {rows} examples, "
+        f"but may be {value}. Use a batch_size of at most {rows}, or {fix}."
         for value in values.get("batch_size", ())
         if _is_count(value) and value > rows
     ]

@@ -12,6 +12,7 @@ from evotune._contracts import Binding
 from evotune._errors import DataError
 from evotune.datasets import Dataset
 from evotune.metrics import CLASSIFICATION, Metric, weighted_mean
+from evotune.models import Precision
 from evotune.tasks._class_weight import class_weights
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._losses import check_smoothing, smoothed_cross_entropy
@@ -58,6 +59,9 @@ class Classification(Supervised):
         split_seed: Seed of the stratified splits.
         standardize: Whether to scale inputs to zero mean and unit variance by
             statistics of the training split.
+        precision: "bfloat16" computes the network in bfloat16, in training and in its
+            scores; weights, optimiser, losses and metrics stay float32, and so do the
+            best model and its test scores.
 
     Raises:
         DataError: If the dataset is for regression or cannot be split.
@@ -92,6 +96,7 @@ class Classification(Supervised):
         test: float = 0.2,
         split_seed: int = 0,
         standardize: bool = True,
+        precision: Precision = "float32",
     ):
         """See the class."""
         if dataset.n_classes is None:
@@ -111,6 +116,7 @@ class Classification(Supervised):
             test=test,
             split_seed=split_seed,
             standardize=standardize,
+            precision=precision,
             num_outputs=dataset.n_classes,
         )
         self.class_weights = class_weights(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evotune._errors import DataError, HyperparameterError, nearest, raise_all
-from evotune.datasets import Dataset
+from evotune.datasets import Dataset, MappedRows
 
 
 def check_heads(
@@ -52,6 +52,13 @@ def check_heads(
     ]
     raise_all(problems, HyperparameterError, "MultiTask")
     (first, one), *others = heads.items()
+    for name, dataset in heads.items():
+        if isinstance(dataset.x, MappedRows):
+            raise DataError(
+                "MultiTask holds its examples in memory, but those of "
+                f"{name!r} stay on disk. Read them: "
+                "`et.datasets.arrays(np.load(x), np.load(y))`."
+            )
     for name, dataset in others:
         if not _same(one.x, dataset.x) or not _same(one.x_test, dataset.x_test):
             raise DataError(

@@ -12,7 +12,7 @@ from evotune._contracts import Binding
 from evotune._errors import DataError
 from evotune.datasets import Corpus, Splits
 from evotune.metrics import CLASSIFICATION, Metric
-from evotune.models import Transformer
+from evotune.models import Precision, Transformer
 from evotune.tasks._generation import FittedLanguageModel, forward_causal
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._losses import check_smoothing, smoothed_cross_entropy
@@ -60,6 +60,7 @@ class LanguageModel(Supervised):
         regularize: As for `Classification`.
         validation: Share of the text that the search is judged on.
         test: Share of the text, its end, that only the winner is tested on.
+        precision: As for `Classification`.
 
     Raises:
         DataError: If the dataset is not a `Corpus`, or cannot be split.
@@ -98,6 +99,7 @@ class LanguageModel(Supervised):
         regularize: Regularize = "kernels",
         validation: float = 0.1,
         test: float = 0.1,
+        precision: Precision = "float32",
     ):
         """See the class."""
         if not isinstance(dataset, Corpus):
@@ -117,6 +119,7 @@ class LanguageModel(Supervised):
             test=test,
             split_seed=0,
             standardize=False,
+            precision=precision,
             num_outputs=len(dataset.vocabulary),
         )
 

@@ -14,6 +14,7 @@ from evotune._contracts import Binding
 from evotune._errors import HyperparameterError, nearest
 from evotune.datasets import Dataset, Part, Splits, split
 from evotune.metrics import Metric
+from evotune.models import Precision
 from evotune.tasks._head_checks import check_heads
 from evotune.tasks._heads import Head
 from evotune.tasks._hyperparameters import Hyperparameters
@@ -57,6 +58,7 @@ class MultiTask(Supervised):
         test: Fraction that only the winner is tested on.
         split_seed: Seed of the splits.
         standardize: Whether to scale inputs by statistics of the training split.
+        precision: As for `Classification`.
 
     Raises:
         DataError: If examples differ between heads, or cannot be split.
@@ -97,6 +99,7 @@ class MultiTask(Supervised):
         test: float = 0.2,
         split_seed: int = 0,
         standardize: bool = True,
+        precision: Precision = "float32",
     ):
         """See the class."""
         metrics, weights = dict(metrics or {}), dict(weights or {})
@@ -123,6 +126,7 @@ class MultiTask(Supervised):
             test=test,
             split_seed=split_seed,
             standardize=standardize,
+            precision=precision,
             num_outputs=column,
         )
 

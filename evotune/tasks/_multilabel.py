@@ -11,6 +11,7 @@ import numpy as np
 from evotune._errors import DataError
 from evotune.datasets import Dataset
 from evotune.metrics import MULTILABEL, Metric, binary_cross_entropy
+from evotune.models import Precision
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import Monitored
 from evotune.tasks._supervised import Supervised
@@ -37,6 +38,7 @@ class MultiLabelClassification(Supervised):
         test: Fraction that only the winner is tested on.
         split_seed: Seed of the splits, which are not stratified.
         standardize: Whether to scale inputs by statistics of the training split.
+        precision: As for `Classification`.
 
     Raises:
         DataError: If targets are not zeros and ones, or the dataset cannot be split.
@@ -67,6 +69,7 @@ class MultiLabelClassification(Supervised):
         test: float = 0.2,
         split_seed: int = 0,
         standardize: bool = True,
+        precision: Precision = "float32",
     ):
         """See the class."""
         if dataset.n_classes is not None:
@@ -94,6 +97,7 @@ class MultiLabelClassification(Supervised):
             test=test,
             split_seed=split_seed,
             standardize=standardize,
+            precision=precision,
             num_outputs=1 if dataset.y.ndim == 1 else dataset.y.shape[1],
         )
 

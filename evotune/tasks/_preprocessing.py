@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evotune._errors import DataError
+from evotune.datasets import MappedRows
 
 CHUNK = 2048
 """Examples in one forward pass of an evaluation; more are taken in turns."""
@@ -33,10 +34,37 @@ class Scaler:
 
     @classmethod
     def fit(cls, x: np.ndarray) -> Scaler:
-        """Statistics of f32[N, F] by column; of more axes, one for all values."""
+        """Statistics of f32[N, F] by column; of more axes, one for all values.
+
+        Rows on disk are read once, piece by piece.
+        """
+        if isinstance(x, MappedRows):
+            return cls._of_pieces(x)
         axes = 0 if x.ndim == 2 else None
         mean = np.mean(x, axis=axes, dtype=np.float64)
         scale = np.std(x, axis=axes, dtype=np.float64)
+        scale = np.where(scale > 1e-8, scale, 1.0)
+        return cls(np.asarray(mean, np.float32), np.asarray(scale, np.float32))
+
+    @classmethod
+    def _of_pieces(cls, x: MappedRows) -> Scaler:
+        """The same statistics from counts, means and squared deviations of pieces.
+
+        Reference:
+            Chan, Golub, LeVeque (1983), Algorithms for computing the sample variance,
+            equation 2.1.
+        """
+        axes = 0 if x.ndim == 2 else None
+        piece = max(1, x.chunk_bytes // max(1, x.nbytes // len(x)))
+        rows, mean, squares = 0, np.zeros(()), np.zeros(())
+        for start in range(0, len(x), piece):
+            values = np.asarray(x[start : start + piece])
+            new, own = len(values), np.mean(values, axis=axes, dtype=np.float64)
+            deviations = new * np.var(values, axis=axes, dtype=np.float64)
+            apart, both = own - mean, rows + new
+            squares = squares + deviations + apart**2 * (rows * new / both)
+            mean, rows = mean + apart * (new / both), both
+        scale = np.sqrt(squares / rows)
         scale = np.where(scale > 1e-8, scale, 1.0)
         return cls(np.asarray(mean, np.float32), np.asarray(scale, np.float32))
 

@@ -11,6 +11,7 @@ import numpy as np
 from evotune._errors import DataError
 from evotune.datasets import Dataset
 from evotune.metrics import REGRESSION, Metric, mean_squared_error
+from evotune.models import Precision
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import Monitored
 from evotune.tasks._preprocessing import Scaler
@@ -41,6 +42,7 @@ class Regression(Supervised):
         test: Fraction that only the winner is tested on.
         split_seed: Seed of the splits.
         standardize: Whether to scale inputs by statistics of the training split.
+        precision: As for `Classification`.
 
     Raises:
         DataError: If the dataset has class labels or cannot be split.
@@ -67,6 +69,7 @@ class Regression(Supervised):
         test: float = 0.2,
         split_seed: int = 0,
         standardize: bool = True,
+        precision: Precision = "float32",
     ):
         """See the class."""
         if dataset.n_classes is not None:
@@ -87,6 +90,7 @@ class Regression(Supervised):
             test=test,
             split_seed=split_seed,
             standardize=standardize,
+            precision=precision,
             num_outputs=columns,
         )
         self.target_scaler = Scaler.fit(as_columns(self.splits.train.y))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import copy
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -10,10 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evotune.datasets import Corpus, Dataset, Splits, split
+from evotune.datasets import Corpus, Dataset
 from evotune.metrics import Metric
-from evotune.models import Info, Network, as_model
+from evotune.models import (
+    Info,
+    Network,
+    Precision,
+    as_model,
+    check_precision,
+    in_precision,
+)
 from evotune.tasks._checks import check_model, check_outputs
+from evotune.tasks._examples import Examples
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import (
     Monitored,
@@ -22,19 +30,14 @@ from evotune.tasks._metrics import (
     recorded_metrics,
     rows_to_score,
 )
-from evotune.tasks._preprocessing import (
-    CHUNK,
-    STEPS,
-    Scaler,
-    checked_codes,
-    forward_in_chunks,
-)
+from evotune.tasks._preprocessing import CHUNK, STEPS, Scaler, forward_in_chunks
 from evotune.tasks._sparsity import SPARSITY, split_monitor
-from evotune.tasks._task import FittedModel, Task
+from evotune.tasks._stream import Cut, check_sample
+from evotune.tasks._task import FittedModel
 from evotune.tasks._train_state import TrainState
 
 
-class Scored(Task):
+class Scored(Examples):
     """A network, splits made once, and scores of the validation split.
 
     `Supervised` adds how it is trained; subclasses of that give the loss of a batch and
@@ -49,12 +52,14 @@ class Scored(Task):
         train_rows: Training examples that are scored after an epoch; 0 for none.
         sparsity: Which weights count as zero; None where nobody asked.
         each_step: Whether the network has outputs at every step of a series.
+        precision: What the network is computed in, in training and its scores.
+
+    Further attributes are those of `Examples`.
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = {}
     always: ClassVar[tuple[str, ...] | None] = None
     each_step: ClassVar[bool] = False
-    dataset: Any
 
     def __init__(
         self,
@@ -69,8 +74,10 @@ class Scored(Task):
         num_outputs: int,
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
+        precision: Precision = "float32",
     ):
         """See the subclasses, whose arguments these are."""
+        self.precision = check_precision(precision)
         self.dataset = dataset
         self.model = as_model(model)
         always = self.metrics if self.always is None else self.always
@@ -79,9 +86,7 @@ class Scored(Task):
         self.recorded = recorded_metrics(objective, monitor, always, self.metrics)
         self.metric = f"val_{objective.name}"
         self.direction = objective.direction
-        self.splits: Splits = self._split(
-            validation=validation, test=test, seed=split_seed
-        )
+        self.splits = self._split(validation=validation, test=test, seed=split_seed)
         symbols = dataset.vocabulary
         self.info = Info(
             input_shape=tuple(self.splits.train.x.shape[1:]),
@@ -91,12 +96,11 @@ class Scored(Task):
         )
         check_model(self.model, self.info)
         scales = standardize and symbols is None
+        self.cut = Cut.of(self.splits.train)
         self.scaler = Scaler.fit(self.splits.train.x) if scales else None
         self.train_rows = rows_to_score(train_metrics, len(self.splits.train))
+        check_sample(self.train_rows, self.cut, self.dataset.name)
         self._check_metrics([m for n, m in self.recorded.items() if n not in always])
-
-    def _split(self, *, validation: float, test: float, seed: int) -> Splits:
-        return split(self.dataset, validation=validation, test=test, seed=seed)
 
     def _check_metrics(self, metrics: Iterable[Metric]) -> None:
         labels = self.splits.validation.y
@@ -107,41 +111,6 @@ class Scored(Task):
         else:
             targets = outputs = jax.ShapeDtypeStruct((len(labels), columns), np.float32)
         check_traceable(metrics, outputs, targets)
-
-    @functools.cached_property
-    def _arrays(self) -> dict[str, Any]:
-        train, validation = self.splits.train, self.splits.validation
-        arrays: dict[str, Any] = {
-            "train_x": self.preprocess(train.x),
-            "train_y": self.targets(train.y),
-            "validation_x": self.preprocess(validation.x),
-            "validation_y": self.targets(validation.y),
-        }
-        if train.weight is not None:
-            arrays |= {"train_weight": train.weight}
-            arrays |= {"validation_weight": validation.weight}
-        return arrays
-
-    def preprocess(self, x: Any) -> np.ndarray:
-        """f32[N, *input_shape] as the network sees it: scaled by the training split.
-
-        Symbols are i32[N, T] codes, as they are.
-        """
-        if self.info.vocab_size is not None:
-            return checked_codes(x, self.info.vocab_size)
-        x = np.asarray(x, np.float32)
-        return x if self.scaler is None else self.scaler(x)
-
-    def targets(self, y: np.ndarray) -> np.ndarray:
-        """Targets as `loss` and the metrics take them."""
-        return y
-
-    def data(self) -> dict[str, Any]:
-        """The training and the validation split; never the test split.
-
-        Weights of examples are there only where the dataset has some.
-        """
-        return self._arrays
 
     @property
     def records(self) -> tuple[str, ...] | None:
@@ -163,6 +132,18 @@ class Scored(Task):
     def network(self, hp: Hyperparameters) -> Network:
         """The network of one member."""
         return self.model.network(hp, self.info)
+
+    def computed(self, hp: Hyperparameters) -> Network:
+        """`network` as it is trained and scored, at the task's precision."""
+        return in_precision(self.network(hp), self.precision)
+
+    def in_float32(self) -> Scored:
+        """See `Task.in_float32`."""
+        if self.precision == "float32":
+            return self
+        exact = copy.copy(self)
+        exact.precision = "float32"
+        return exact
 
     def is_sound(self, state: TrainState) -> bool:
         """True: the validation loss reads every weight, and so shows every NaN."""
@@ -206,7 +187,7 @@ class Scored(Task):
         sample_weight: jax.Array | None = None,
     ) -> dict[str, jax.Array]:
         """All recorded metrics for preprocessed ``x`` and targets ``y``."""
-        network = self.network(hp)
+        network = self.computed(hp)
         outputs = forward_in_chunks(
             lambda rows: network.apply(variables, rows, train=False, key=None)[0],
             x,
@@ -236,7 +217,7 @@ class Scored(Task):
         return "there are targets"
 
     def export(self, hp: Mapping[str, Any], state: TrainState) -> FittedModel:
-        """The network of its true size, with ``predict`` on raw examples."""
+        """The network of its true size, in float32, with ``predict`` on examples."""
         module, variables, forward = self._exported(hp, state)
 
         def predict(x: Any) -> jax.Array:
@@ -262,7 +243,10 @@ class Scored(Task):
         return raw
 
     def test(self, hp: Mapping[str, Any], state: TrainState) -> dict[str, jax.Array]:
-        """All recorded metrics on the test split, as "test_accuracy" and the like."""
+        """All recorded metrics on the test split, as "test_accuracy" and the like.
+
+        They are those of the model that `export` hands out, which is float32.
+        """
         part = self.splits.test
         if not len(part):
             return {}
@@ -270,7 +254,7 @@ class Scored(Task):
         variables = self.model.slice(state.evaluated, plain, self.info)
         arrays = self.preprocess(part.x), self.targets(part.y), part.weight
         x, y, weight = jax.tree.map(jnp.asarray, arrays)
-        scores = self.score(plain, variables, x, y, weight)
+        scores = self.in_float32().score(plain, variables, x, y, weight)
         return {f"test_{name}": value for name, value in scores.items()}
 
 

@@ -87,11 +87,12 @@ class Supervised(Scored):
     def batches(self, hp: Hyperparameters, key: jax.Array) -> jax.Array:
         """i32[S, B] rows of the training split: a new order in every epoch.
 
-        The rows that do not fill a last batch are left out of this epoch.
+        The rows that do not fill a last batch are left out of this epoch. Of a split
+        that is cut into chunks they are rows of one chunk, left out likewise.
         """
         size = hp.get("batch_size", DEFAULT_BATCH_SIZE)
-        steps = len(self.splits.train) // size
-        order = jax.random.permutation(key, len(self.splits.train))
+        steps = self.cut.rows // size
+        order = jax.random.permutation(key, self.cut.rows)
         return order[: steps * size].reshape(steps, size)
 
     def init(self, hp: Hyperparameters, key: jax.Array) -> TrainState:
@@ -121,7 +122,7 @@ class Supervised(Scored):
         )
         x, weight = augment(key, x, hp)
         now = training.at_step(hp, state.step, self._own_steps(hp))
-        network = self.network(hp)
+        network = self.computed(hp)
 
         def objective(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
             variables = {**state.variables, "params": params}
@@ -140,7 +141,11 @@ class Supervised(Scored):
     def _own_steps(self, hp: Mapping[str, Any]) -> Any:
         """Steps of a member's whole training, which schedules are laid out over."""
         size = hp.get("batch_size", DEFAULT_BATCH_SIZE)
-        return hp.get("epochs", self.epochs) * (len(self.splits.train) // size)
+        return hp.get("epochs", self.epochs) * self._steps_of(size)
+
+    def _steps_of(self, batch_size: int) -> int:
+        """Steps in an epoch: whole batches of every chunk."""
+        return self.cut.chunks * (self.cut.rows // batch_size)
 
     def check(self, values: Mapping[str, tuple[Any, ...]]) -> list[str]:
         """See `Task.check`."""
@@ -151,7 +156,9 @@ class Supervised(Scored):
             problems += check_augmentation(values, self.info.input_shape)
         else:
             problems += check_symbols(values, AUGMENTATION_BINDINGS)
-        return problems + check_lengths(values, rows=len(self.splits.train))
+        return problems + check_lengths(
+            values, rows=self.cut.rows, chunks=self.cut.chunks
+        )
 
     def ignores(
         self, name: str, parent: str, option: Any, names: Collection[str]
@@ -190,4 +197,4 @@ class Supervised(Scored):
     def steps(self, sizes: Mapping[str, Any]) -> int:
         """See `Task.steps`."""
         size = Hyperparameters(sizes).get("batch_size", DEFAULT_BATCH_SIZE)
-        return len(self.splits.train) // size
+        return self._steps_of(size)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from evotune._contracts import Binding
+from evotune.tasks._stream import Stream
 
 PyTree = Any
 Metrics = Mapping[str, jax.Array]
@@ -128,6 +129,10 @@ class Task(abc.ABC):
         """Arrays that every call may read; they enter programs as arguments."""
         return ()
 
+    def stream(self) -> Stream | None:
+        """Arrays of `data` that come in chunks; None where all are held at once."""
+        return None
+
     def batches(self, *args: Any, **kwargs: Any) -> PyTree:
         """What each step of an epoch receives: arrays with a leading axis of steps.
 
@@ -172,6 +177,14 @@ class Task(abc.ABC):
             names: All hyperparameters of the space.
         """
         return True
+
+    def in_float32(self) -> Task:
+        """The same task in float32, whatever it computes in.
+
+        What traces is compared with plain values in it: rounding to bfloat16 differs
+        between two programs of the same meaning by more than a wrong binding may.
+        """
+        return self
 
     def multiply_adds(self, sizes: Mapping[str, Any]) -> float | None:
         """Multiply-adds of an epoch's forward passes; None where unknown.
