@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib
 import statistics
@@ -92,8 +93,9 @@ def contest(
 ) -> dict[str, Found]:
     """All sides in turns, so that a slow minute of the machine hits all of them.
 
-    A side that fails, or whose packages are missing, costs a line and no other side;
-    `leave` says so at the end.
+    Each turn begins with the next side, so that none is always the one that follows
+    another. A side that fails, or whose packages are missing, costs a line and no
+    other side; `leave` says so at the end.
 
     Args:
         contenders: By name.
@@ -111,7 +113,10 @@ def contest(
         jax.config.update("jax_num_cpu_devices", cores())
     found = {name: Found() for name in contenders}
     for turn in range(turns):
-        for name, contender in contenders.items():
+        names = collections.deque(contenders)
+        names.rotate(-turn)
+        for name in names:
+            contender = contenders[name]
             mine = found[name]
             if mine.left_out or mine.failed or (contender.once and turn):
                 continue

@@ -21,7 +21,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,6 +90,16 @@ class Side(Protocol):
     ) -> RivalResult:
         """Trains one network for each learning rate."""
         ...
+
+
+def timed_again(train: Callable[[], Any], times: int) -> np.ndarray:
+    """Seconds of each of so many further calls: f64[times]."""
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        train()
+        seconds.append(time.perf_counter() - start)
+    return np.asarray(seconds)
 
 
 def missing(packages: Iterable[str]) -> str | None:
@@ -167,7 +178,7 @@ def run_alone(
     seed: int,
     options: Mapping[str, Any] | None = None,
     devices: int | None = None,
-    timeout: float = 900.0,
+    timeout: float = 600.0,
 ) -> RivalResult:
     """Runs a side in a fresh process, with nothing compiled and nothing cached.
 

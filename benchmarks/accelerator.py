@@ -36,7 +36,11 @@ ALONE = "scan, one at a time"
 
 def contenders(members: list[int], *, again: int, alone: int) -> dict[str, Contender]:
     """One member at a time, and each number of members at once."""
-    sides = {ALONE: Contender(module="scan_one", trainings=alone, devices=1)}
+    sides = {
+        ALONE: Contender(
+            module="scan_one", options={"again": again}, trainings=alone, devices=1
+        )
+    }
     for count in members:
         sides[f"evotune, {count} at once"] = Contender(
             module="evotune_tune",

@@ -9,13 +9,14 @@ Digits read as eight steps of eight values, Adam, batches of 64, 4 epochs, 32 le
 rates: a GRU of 32 units, and a Transformer of two blocks, 32 units and four heads.
 evotune trains its own family and, again, the plain Flax module as a user's own. The
 others train the plain module: the best that one-at-a-time does, a whole training in a
-jitted scan and jitted steps that never wait, each with a training on every device;
-and by hand with `jax.lax.map` over the members of each device, and with ``vmap``.
+jitted scan and jitted steps that never wait (in an Optuna study, whose own part is
+small), each with a training on every device; and by hand with `jax.lax.map` over the
+members of each device, and with ``vmap``.
 
 "ms" is what a training takes where 32 are wanted, from the call to the results on the
-host, compiling included. "ms after" is without compiling; of evotune and the programs
-by hand, that of a further population. Sides take turns, each in a fresh process;
-medians of three turns. Convolutional networks are in `benchmarks.convolution`.
+host, compiling included. "ms after" is what one takes where 32 more follow, nothing
+compiled. Sides take turns, each in a fresh process; medians of three turns.
+Convolutional networks are in `benchmarks.convolution`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def contenders(network: str, *, again: int) -> dict[str, Contender]:
     """All sides: evotune, what is one at a time, populations by hand."""
     shared = {"network": network}
     twice = {**shared, "again": again}
-    each = {**shared, "at_once": cores()}
+    each = {**twice, "at_once": cores()}
     return {
         "evotune": Contender(module="evotune_tune", options=twice),
         "evotune, a user's own": Contender(
@@ -109,7 +110,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="seconds, not minutes")
     options = parser.parse_args()
     if options.tiny:
-        options.network, options.width, options.members = ["transformer"], 16, 4
+        options.network, options.width, options.members = ["gru"], 16, 4
         options.epochs, options.again, options.repeats = 4, 1, 1
     return options
 

@@ -13,7 +13,8 @@ in every epoch on all sides. "mlp" is `et.models.MLP` beside the plain Flax modu
 
 By hand there are two forms: all members of a device under one ``vmap``, as most people
 write it, and blocks of members that fit a core's cache. evotune is one call of
-`et.tune` in which a random search of 64 members goes on for further generations.
+`et.tune` in which a random search of 64 members goes on for further generations, which
+its plan knows of.
 
 "ms" is what a training takes where 64 are wanted: from the call to the results on the
 host, compiling included. "ms after" is what further 64 take, the search's own part

@@ -84,8 +84,8 @@ def expected(case: tuple[_harness.Data, np.ndarray]) -> np.ndarray:
     [
         (handwritten.run, {"block": 2}),
         (handwritten.run, {"optimization_level": None}),
-        (scan_one.run, {"at_once": 2}),
-        (optuna_steps.run, {"form": "best"}),
+        (scan_one.run, {"at_once": 2, "again": 1}),
+        (optuna_steps.run, {"form": "best", "again": 1}),
         (optuna_steps.run, {"form": "best", "at_once": 2}),
         (optuna_steps.run, {"form": "usual"}),
         (optuna_steps.run, {"form": "eager"}),
@@ -102,6 +102,7 @@ def test_rivals_learn_the_same_from_the_same(run, options, case, expected) -> No
     assert result.accuracies[:, -1].mean() > 0.2
     assert result.compile_seconds > 0.0
     assert result.train_seconds > 0.0
+    assert result.again_seconds.shape == (options.get("again", 0),)
 
 
 @pytest.mark.parametrize("network", ["nnx", "gru"])

@@ -41,7 +41,8 @@ def run(
 
     Args:
         data: What all of them train on.
-        learning_rates: f32[L]; their number and range count.
+        learning_rates: f32[L]; their number and range count. A single one is taken as
+            the end of a range that begins at half of it.
         width: Units of each hidden layer.
         epochs: Epochs of each training.
         batch_size: Rows of a batch.
@@ -63,7 +64,7 @@ def run(
     )
     low, high = float(learning_rates.min()), float(learning_rates.max())
     space = et.Space(
-        learning_rate=et.Float(min(low, high / 2), high, log=True),
+        learning_rate=et.Float(low if low < high else low / 2, high, log=True),
         optimizer="adam",
         width=width,
         batch_size=batch_size,

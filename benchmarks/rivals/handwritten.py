@@ -20,7 +20,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from benchmarks._harness import Data, compiler_options, cores, data_orders
-from benchmarks._sides import RivalResult, side_main
+from benchmarks._sides import RivalResult, side_main, timed_again
 from benchmarks.rivals._modules import make_network, parameters_of
 from benchmarks.rivals._network import train_one
 
@@ -119,17 +119,16 @@ def run(
     placed = jax.device_put(arguments, compiled.input_shardings[0])
     accuracies = np.asarray(compiled(*placed))[:count]
     train_seconds = time.perf_counter() - start - compile_seconds
-    again_seconds = []
-    for _ in range(again):
-        before = time.perf_counter()
+
+    def once_more() -> np.ndarray:
         mine = jax.device_put(arguments[:2], compiled.input_shardings[0][:2])
-        np.asarray(compiled(*mine, *placed[2:]))
-        again_seconds.append(time.perf_counter() - before)
+        return np.asarray(compiled(*mine, *placed[2:]))
+
     return RivalResult(
         compile_seconds=compile_seconds,
         train_seconds=train_seconds,
         accuracies=accuracies,
-        again_seconds=np.asarray(again_seconds),
+        again_seconds=timed_again(once_more, again),
     )
 
 

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from benchmarks._harness import Data, compiler_options, data_orders
-from benchmarks._sides import RivalResult, side_main
+from benchmarks._sides import RivalResult, side_main, timed_again
 from benchmarks.rivals._modules import make_network
 from benchmarks.rivals._network import train_one
 
@@ -37,6 +37,7 @@ def run(
     seed: int,
     network: str = "mlp",
     at_once: int = 1,
+    again: int = 0,
     optimization_level: int | None = 1,
 ) -> RivalResult:
     """Trains one learning rate after the other, each in one call.
@@ -50,6 +51,7 @@ def run(
         seed: Of initial values and of the data order.
         network: Which one, see `make_network`.
         at_once: Trainings at the same time, each on its own device.
+        again: How many further times all of it is trained, to time that alone.
         optimization_level: Of XLA's code generation; None leaves its default.
     """
     start = time.perf_counter()
@@ -86,13 +88,20 @@ def run(
                 for trial in range(offset, len(rates), at_once)
             ]
 
-        accuracies = np.empty((len(rates), epochs), np.float32)
-        for offset, curves in enumerate(pool.map(train_every, range(at_once))):
-            accuracies[offset::at_once] = curves
+        def train_all() -> np.ndarray:
+            accuracies = np.empty((len(rates), epochs), np.float32)
+            for offset, curves in enumerate(pool.map(train_every, range(at_once))):
+                accuracies[offset::at_once] = curves
+            return accuracies
+
+        accuracies = train_all()
+        train_seconds = time.perf_counter() - start - compile_seconds
+        again_seconds = timed_again(train_all, again)
     return RivalResult(
         compile_seconds=compile_seconds,
-        train_seconds=time.perf_counter() - start - compile_seconds,
+        train_seconds=train_seconds,
         accuracies=accuracies,
+        again_seconds=again_seconds,
     )
 
 
