@@ -74,7 +74,7 @@ def test_a_module_of_the_users_own_trains_as_flax_trains_it_in_bfloat16(kind):
     rows = jnp.asarray(
         np.random.default_rng(1).integers(0, len(data["train_x"]), (STEPS, SIZE))
     )
-    start = task.init(hp, jax.random.key(3))
+    start = jax.jit(lambda key: task.init(hp, key))(jax.random.key(3))
     assert floats(start) == {jnp.dtype(jnp.float32)}
     tx = optax.sgd(0.05)
 
@@ -156,7 +156,7 @@ FAMILIES = {
         },
     ),
     "cnn": (
-        et.models.CNN(shape=(8, 8, 1), stages=1, se=True, self_attention=True),
+        et.models.CNN(shape=(8, 8, 1), stages=1, se=True),
         {"channels": nn.Size(jnp.int32(3), 4), "norm": "batch", "width": 8},
     ),
     "resnet": (
