@@ -24,6 +24,8 @@ class Costs:
         step_seconds: Of one training step of a block besides its arithmetic.
         fast_compile_seconds: Likewise, without the slowest passes of the compiler.
         fast_slowdown: How much longer a program compiled that way runs.
+        min_lanes: Fewest members of one device in one call, where there are so many: a
+            single one may take XLA longer than its share of two.
         max_lanes: Most members of one device in one call, which bounds the block's
             working set to the cache on CPU, and memory on accelerators.
     """
@@ -32,6 +34,7 @@ class Costs:
     multiply_add_seconds: float
     step_seconds: float
     max_lanes: int
+    min_lanes: int = 1
     fast_compile_seconds: float = math.inf
     fast_slowdown: float = 1.0
     window_seconds: float = 0.0
@@ -113,7 +116,8 @@ class Costs:
         member_seconds = step_work * self.multiply_add_seconds
         wanted = self.max_lanes
         if step_work:
-            wanted = min(wanted, math.ceil(_BURY * self.step_seconds / member_seconds))
+            burying = math.ceil(_BURY * self.step_seconds / member_seconds)
+            wanted = min(wanted, max(burying, self.min_lanes))
         on_device = max(1, math.ceil(members / devices))
         most = min(math.ceil(_SLACK * wanted), self.max_lanes, on_device)
         least = min(math.ceil(0.75 * wanted), most)
@@ -135,6 +139,7 @@ CPU = Costs(
     multiply_add_seconds=3e-11,
     update_seconds=3e-9,
     step_seconds=5e-5,
+    min_lanes=2,
     max_lanes=16,
 )
 ACCELERATOR = Costs(

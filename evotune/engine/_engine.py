@@ -50,7 +50,7 @@ from evotune.tasks import Task
 _SLICES = 4
 """Slices of a training whose members stop at different epochs."""
 
-_SLICE_SECONDS = 0.3
+_SLICE_SECONDS = 0.05
 """Shorter slices of a block are not worth packing members anew, which takes some 10 ms,
 where their epochs are known beforehand."""
 
