@@ -7,7 +7,6 @@ scores and notes the epoch when all chunks have been there.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +16,6 @@ import numpy as np
 from evotune._cache import CachedFunction
 from evotune.engine._epochs import Lesson
 from evotune.engine._member import Member, order_key, where
-from evotune.tasks import Hyperparameters, Task
 
 _CHUNKS = 2**31
 """Folded into an epoch's key for the order of its chunks; no chunk has this number."""
@@ -47,19 +45,13 @@ def _chunk_order(epochs: int, chunks: int, seed: jax.Array) -> jax.Array:
 
 
 def train_on_chunk(
-    task: Task,
-    hp: Hyperparameters,
-    trial: jax.Array,
-    replica: jax.Array,
+    lesson: Lesson,
     member: Member,
     stop: jax.Array,
     data: Any,
     order: None,
-    seed_key: jax.Array,
     visit: jax.Array,
     *,
-    metrics: Sequence[str],
-    any_lane: Callable[[jax.Array], jax.Array],
     chunks: int,
 ) -> Member:
     """Trains one member on a chunk; the arguments are those of `train_member`.
@@ -68,33 +60,26 @@ def train_on_chunk(
     of data that are held at once.
 
     Args:
-        task: See `train_member`.
-        hp: See `train_member`.
-        trial: See `train_member`.
-        replica: See `train_member`.
+        lesson: Of the member.
         member: Where it stands.
         stop: See `train_member`.
         data: Those of the chunk in the place of all.
         order: Is drawn here.
-        seed_key: See `train_member`.
         visit: i32[3] the epoch, the number of the chunk, and its place in the epoch.
-        metrics: See `train_member`.
-        any_lane: Is not needed: a chunk is trained to its end.
         chunks: C, in an epoch.
     """
-    del order, any_lane
+    del order
     epoch, chunk, place = visit
-    lesson = Lesson.of(task, hp, trial, replica, seed_key, metrics)
-    batches = lesson.batches(data, seed_key, epoch, None if chunks == 1 else chunk)
+    batches = lesson.batches(data, epoch, None if chunks == 1 else chunk)
     count = jax.tree.leaves(batches)[0].shape[0]
     state, recorded = lesson.steps(member.state, data, batches, epoch, place * count)
     runs = epoch < stop
     if member.patience is not None:
-        runs &= ~member.patience.under(hp).is_over
+        runs &= ~member.patience.under(lesson.hp).is_over
     zero = jnp.zeros((), jnp.float32)
     means = [
         jnp.mean(recorded[name]).astype(jnp.float32) if name in recorded else zero
-        for name in metrics
+        for name in lesson.metrics
     ]
     assert member.recorded is not None
     before = jnp.where(place > 0, member.recorded, zero)
@@ -106,29 +91,23 @@ def train_on_chunk(
 
 
 def end_epoch(
-    task: Task,
-    hp: Hyperparameters,
-    trial: jax.Array,
-    replica: jax.Array,
+    lesson: Lesson,
     member: Member,
     stop: jax.Array,
     data: Any,
     order: None,
-    seed_key: jax.Array,
     visit: jax.Array,
-    *,
-    metrics: Sequence[str],
-    any_lane: Callable[[jax.Array], jax.Array],
 ) -> Member:
     """Scores one member after the last chunk of an epoch, and notes it.
 
     The arguments are those of `train_on_chunk`.
     """
-    del order, any_lane
-    lesson = Lesson.of(task, hp, trial, replica, seed_key, metrics)
+    del order
     if member.patience is not None:
-        member = dataclasses.replace(member, patience=member.patience.under(hp))
+        patience = member.patience.under(lesson.hp)
+        member = dataclasses.replace(member, patience=patience)
     assert member.recorded is not None
-    means = zip(metrics, jnp.split(member.recorded, len(metrics)), strict=True)
+    names = lesson.metrics
+    means = zip(names, jnp.split(member.recorded, len(names)), strict=True)
     row = lesson.row(member.state, data, dict(means), visit[0])
     return lesson.after(member, member.state, row, visit[0], stop)

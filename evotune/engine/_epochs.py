@@ -28,6 +28,7 @@ class Lesson:
     Attributes:
         task: What is trained.
         hp: The member's hyperparameters; values may be traced.
+        seed_key: The study's key; the same for all members.
         step_key: The member's key for steps.
         evaluate_key: And for evaluations.
         metrics: Names of all that ``step`` and ``evaluate`` record, in the order of
@@ -36,6 +37,7 @@ class Lesson:
 
     task: Task
     hp: Hyperparameters
+    seed_key: jax.Array
     step_key: jax.Array
     evaluate_key: jax.Array
     metrics: Sequence[str]
@@ -50,7 +52,16 @@ class Lesson:
         seed_key: jax.Array,
         metrics: Sequence[str],
     ) -> Lesson:
-        """That of a trial's replica, in a study whose key is ``seed_key``."""
+        """That of a trial's replica.
+
+        Args:
+            task: What is trained.
+            hp: The member's hyperparameters; values may be traced.
+            trial: i32[] trial number, on which the member's randomness hangs.
+            replica: i32[] seed or fold of the trial.
+            seed_key: The study's key.
+            metrics: See `start_member`.
+        """
         step_key, evaluate_key = (
             purpose_key(seed_key, trial, replica, purpose)
             for purpose in (STEP, EVALUATE)
@@ -58,6 +69,7 @@ class Lesson:
         return cls(
             task=task,
             hp=hp,
+            seed_key=seed_key,
             step_key=step_key,
             evaluate_key=evaluate_key,
             metrics=metrics,
@@ -66,7 +78,6 @@ class Lesson:
     def batches(
         self,
         data: Any,
-        seed_key: jax.Array,
         epoch: jax.Array,
         chunk: jax.Array | None = None,
     ) -> Any:
@@ -74,11 +85,10 @@ class Lesson:
 
         Args:
             data: What the task's ``batches`` reads.
-            seed_key: The study's key.
             epoch: i32[] which, and so which key.
             chunk: i32[] whose key is folded in; None for that of the epoch itself.
         """
-        key = jax.random.fold_in(order_key(seed_key), epoch)
+        key = jax.random.fold_in(order_key(self.seed_key), epoch)
         key = key if chunk is None else jax.random.fold_in(key, chunk)
         return Steps(self.task).batches(self.hp, data, key)
 
@@ -165,44 +175,33 @@ class Lesson:
 
 
 def train_member(
-    task: Task,
-    hp: Hyperparameters,
-    trial: jax.Array,
-    replica: jax.Array,
+    lesson: Lesson,
     member: Member,
     stop: jax.Array,
     data: Any,
     order: Any,
-    seed_key: jax.Array,
     span: jax.Array,
     *,
-    metrics: Sequence[str],
     any_lane: Callable[[jax.Array], jax.Array],
 ) -> Member:
     """Trains one member for a slice of its epochs.
 
     Args:
-        task: What is trained.
-        hp: The member's hyperparameters; values may be traced.
-        trial: i32[] trial number, on which the member's randomness hangs.
-        replica: i32[] seed or fold of the trial.
+        lesson: Of the member.
         member: Where it stands.
         stop: i32[] epochs after which it rests, cumulative; so does a member that has
             diverged, and one that its `patience` has stopped.
         data: What ``task.data()`` returned.
         order: What ``task.batches()`` returned in each epoch, stacked: leading axis T;
             None draws it here.
-        seed_key: The study's key; the same for all members.
         span: i32[2] the first epoch of the slice and the one after its last; the same
             for all members.
-        metrics: See `start_member`.
         any_lane: bool[] -> bool[], whether it is true of any member of the block.
     """
-    lesson = Lesson.of(task, hp, trial, replica, seed_key, metrics)
 
     def body(index: jax.Array, old: Member) -> Member:
         if order is None:
-            batches = lesson.batches(data, seed_key, index)
+            batches = lesson.batches(data, index)
         else:
             batches = jax.tree.map(lambda epochs: epochs[index], order)
         state, recorded = lesson.steps(old.state, data, batches, index)
@@ -211,7 +210,7 @@ def train_member(
 
     if member.patience is None:
         return jax.lax.fori_loop(span[0], span[1], body, member)
-    member = dataclasses.replace(member, patience=member.patience.under(hp))
+    member = dataclasses.replace(member, patience=member.patience.under(lesson.hp))
     return _until_all_rest(body, member, stop, span, any_lane)
 
 

@@ -17,7 +17,7 @@ from evotune.engine._devices import (
     sharded,
     shares_host_memory,
 )
-from evotune.engine._epochs import train_member
+from evotune.engine._epochs import Lesson, train_member
 from evotune.engine._inputs import (
     Input,
     inactive_under,
@@ -123,20 +123,9 @@ class Program:
                 seed: Any,
                 span: jax.Array,
             ) -> Member:
-                return function(
-                    task,
-                    values(leaves, most),
-                    trial,
-                    replica,
-                    member,
-                    stop,
-                    data,
-                    order,
-                    _key(seed),
-                    span,
-                    metrics=metrics,
-                    any_lane=any_lane,
-                )
+                hp = values(leaves, most)
+                lesson = Lesson.of(task, hp, trial, replica, _key(seed), metrics)
+                return function(lesson, member, stop, data, order, span)
 
             return over_lanes(go_on, mesh, members=5, shared=4)
 
@@ -168,7 +157,8 @@ class Program:
         }
         self.close: Part | None = None
         if self.stream is None:
-            self.train = Part(spec.name, going_on(train_member), **training)
+            trains = functools.partial(train_member, any_lane=any_lane)
+            self.train = Part(spec.name, going_on(trains), **training)
         else:
             trains = functools.partial(train_on_chunk, chunks=self.stream.chunks)
             self.train = Part(spec.name_of("chunk"), going_on(trains), **training)
