@@ -47,8 +47,9 @@ from evotune.engine._session import Session
 from evotune.space import Space
 from evotune.tasks import Task
 
-_SLICES = 4
-"""Slices of a training whose members stop at different epochs."""
+_SLICES = 8
+"""Most slices of a training whose members stop at different epochs: they rest for half
+of a slice in the mean."""
 
 _SLICE_SECONDS = 0.05
 """Shorter slices of a block are not worth packing members anew, which takes some 10 ms,
@@ -291,11 +292,15 @@ class Engine:
 
     def _slice(self, spec: ProgramSpec) -> int | None:
         """Epochs after which the members of a program are packed anew."""
-        stops_early = "patience" in {*self.space.names, *self.space.constants}
-        is_long = spec.seconds * spec.lanes / _SLICES > _SLICE_SECONDS
-        if stops_early or ("epochs" in self.space.names and is_long):
-            return -(-self.points // _SLICES)
-        return None
+        names = {*self.space.names, *self.space.constants}
+        worth = int(spec.seconds * spec.lanes / _SLICE_SECONDS)
+        if "patience" in names:
+            slices = _SLICES
+        elif "epochs" in self.space.names and worth > 1:
+            slices = min(_SLICES, worth)
+        else:
+            return None
+        return -(-self.points // slices)
 
     def _skipped(self) -> list[str]:
         """Sizes of which nothing is computed that no member of a block needs."""

@@ -97,6 +97,13 @@ def runs_at(index: int, depth: Size) -> jax.Array | None:
     return index < depth.active if isinstance(depth, nn.Size) and index else None
 
 
+def reached_at(index: int, depth: Size) -> jax.Array | None:
+    """bool[], whether members that train together reach a block; None if unknown."""
+    if not isinstance(depth, nn.Size) or not index:
+        return None
+    return nn.in_use(index, depth).reached
+
+
 def within_depth(
     module: linen.Module,
     index: int,
@@ -108,25 +115,70 @@ def within_depth(
 
     Elsewhere ``past``. A layer that no member trained together needs is not computed.
     """
-    if not isinstance(depth, nn.Size) or not index:
-        return layer(module)
-    used = nn.in_use(index, depth)
+    if reached_at(index, depth) is None:
+        return masked_beyond(index, depth, layer(module), past)
 
-    def masked(module: Any) -> jax.Array:
-        return jnp.where(used.active, layer(module), past)
+    def masked(module: Any, past: jax.Array) -> jax.Array:
+        return masked_beyond(index, depth, layer(module), past)
 
-    if used.reached is None:
-        return masked(module)
-    made: jax.Array = linen.cond(used.reached, masked, lambda _: past, module)
+    return where_reached(module, index, depth, masked, past)
+
+
+def masked_beyond(
+    index: int, depth: Size, made: jax.Array, past: jax.Array
+) -> jax.Array:
+    """``made`` by layer ``index`` where that is within the depth, else ``past``."""
+    within = runs_at(index, depth)
+    return made if within is None else jnp.where(within, made, past)
+
+
+def where_reached(
+    module: linen.Module,
+    index: int,
+    depth: Size,
+    part: Callable[[Any, jax.Array], jax.Array],
+    x: jax.Array,
+) -> jax.Array:
+    """What ``part`` of layer ``index`` makes of x; x where no member needs the layer.
+
+    The weights that ``part`` reads are copied for the way back, as by any conditional,
+    so the large ones are better left out of it: `nn.Dense` passes by its own.
+
+    Args:
+        module: The ``part`` is given it; its modules are part of it.
+        index: How many layers are below this one.
+        depth: Number of layers.
+        part: Its outputs have the shape of ``x``.
+        x: What it reads.
+    """
+    reached = reached_at(index, depth)
+    if reached is None:
+        return part(module, x)
+    made: jax.Array = linen.cond(reached, part, lambda _, x: x, module, x)
     return made
 
 
-def limited(size: Size, used: jax.Array | None) -> Size:
-    """``size``, with nothing active where not ``used``."""
+def limited(
+    size: Size, used: jax.Array | None, *, reached: jax.Array | None = None
+) -> Size:
+    """``size``, with nothing active where not ``used``.
+
+    Args:
+        size: Units.
+        used: bool[] of the member; None for all.
+        reached: bool[], whether any member that trains beside it uses them; None where
+            that is not known.
+    """
     if used is None:
         return size
     count = jnp.asarray(nn.active(size), jnp.int32)
-    return nn.Size(jnp.where(used, count, jnp.zeros_like(count)), nn.capacity(size))
+    most = None
+    if reached is not None:
+        units = size.most if isinstance(size, nn.Size) else count
+        most = None if units is None else jnp.where(reached, units, 0)
+    return nn.Size(
+        jnp.where(used, count, jnp.zeros_like(count)), nn.capacity(size), most
+    )
 
 
 def product(a: Size, b: Size) -> Size:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune import nn
-from evotune.models._masked import MaskedNetwork, within_depth
+from evotune.models._masked import MaskedNetwork, masked_beyond, where_reached
 from evotune.models._mlp_sizes import Layer, Width, hidden_layers
 from evotune.models._network import Variables
 from evotune.models._residual import path_rate, resized, with_residual
@@ -57,11 +57,9 @@ class MLPModule(linen.Module):
         x = x.reshape((x.shape[0], -1))
         inputs: int | nn.Size = x.shape[-1]
         for index, layer in enumerate(self.layers(inputs)):
-            made = functools.partial(
-                MLPModule._layer, x=x, index=index, layer=layer, train=train
-            )
             past = resized(x, nn.capacity(layer.outputs))
-            x = within_depth(self, index, self.depth, made, past)
+            made = self._layer(x, index, layer, train)
+            x = masked_beyond(index, self.depth, made, past)
             inputs = layer.outputs
         return nn.Dense(self.outputs, inputs=inputs, name="output")(x)
 
@@ -103,12 +101,16 @@ class MLPModule(linen.Module):
         """Weights, norm, activation and dropout, with names that have ``prefix``."""
         name = f"{prefix}hidden_{index}"
         hidden: jax.Array = nn.Dense(width, inputs=inputs, name=name)(x)
-        if nn.norm_kinds(self.norm) != ("none",):
-            norm = nn.Norm(self.norm, width, name=f"{prefix}norm_{index}")
-            hidden = norm(hidden, use_running_average=not train)
-        hidden = nn.activation(self.activation, hidden)
-        drop = nn.Dropout(self.dropout, name=f"{prefix}dropout_{index}")
-        return drop(hidden, deterministic=not train)
+
+        def finished(module: MLPModule, hidden: jax.Array) -> jax.Array:
+            if nn.norm_kinds(module.norm) != ("none",):
+                norm = nn.Norm(module.norm, width, name=f"{prefix}norm_{index}")
+                hidden = norm(hidden, use_running_average=not train)
+            hidden = nn.activation(module.activation, hidden)
+            drop = nn.Dropout(module.dropout, name=f"{prefix}dropout_{index}")
+            return drop(hidden, deterministic=not train)
+
+        return where_reached(self, index, self.depth, finished, hidden)
 
     def _narrowed(
         self, x: jax.Array, index: int, layer: Layer, train: bool

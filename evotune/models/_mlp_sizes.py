@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from evotune import nn
-from evotune.models._masked import Size, limited, runs_at
+from evotune.models._masked import Size, limited, reached_at, runs_at
 
 Width = Size | tuple[Size, ...]
 """Units of every hidden layer, or of one after the other; the last one repeats."""
@@ -79,7 +79,8 @@ def hidden_layers(
     layers = []
     for index in range(nn.capacity(depth)):
         own, runs = width_at(width, index), runs_at(index, depth)
-        used, outputs = limited(own, runs), own
+        most = reached_at(index, depth)
+        used, outputs = limited(own, runs, reached=most), own
         if index > 0 and isinstance(depth, nn.Size) and isinstance(width, tuple):
             outputs = nn.Size(
                 jnp.where(index < depth.active, _count(own), _count(inputs)),

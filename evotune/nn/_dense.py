@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import linen
 
 from evotune.nn._initializers import lecun_normal
-from evotune.nn._traced import Size, capacity
+from evotune.nn._product import product
+from evotune.nn._traced import Size, capacity, reached
 
 
 class Dense(linen.Module):
@@ -40,4 +41,5 @@ class Dense(linen.Module):
             "kernel", lambda key: lecun_normal(key, inputs, self.features, x.dtype)
         )
         bias = self.param("bias", lambda _: jnp.zeros((outputs,), x.dtype))
-        return x @ kernel + jax.lax.expand_dims(bias, range(x.ndim - 1))
+        made = product(x, kernel, reached(inputs, self.features))
+        return made + jax.lax.expand_dims(bias, range(x.ndim - 1))

@@ -8,6 +8,7 @@ the active size is exactly zero and stays so.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -94,6 +95,16 @@ def in_use(index: int, depth: Size) -> InUse:
     """Whether the layer that has ``index`` others below it is within ``depth``."""
     most = depth.most
     return InUse(index < depth.active, None if most is None else index < most)
+
+
+def reached(*sizes: int | Size) -> jax.Array | None:
+    """bool[], whether members that train together have any unit of each of ``sizes``.
+
+    None where that is not known, and where it is certain.
+    """
+    most = [size.most for size in sizes if isinstance(size, Size)]
+    known = [count > 0 for count in most if count is not None]
+    return functools.reduce(jnp.logical_and, known) if known else None
 
 
 def capacity(size: int | Size) -> int:

@@ -98,16 +98,22 @@ def _where_used(
 ) -> tuple[Any, Any]:
     """The parameters of a layer after a step and the state, where it is in use."""
 
-    def step(_: Any, old: tuple[Any, Any]) -> tuple[Any, Any]:
+    def step(gradients: Any, old: tuple[Any, Any]) -> tuple[Any, Any]:
         new = _stepped(optimizer, gradients, old[1], old[0])
         return jax.tree.map(lambda a, b: jnp.where(used.active, a, b), new, old)
 
     if used.reached is None:
-        return step(0, (params, state))
+        return step(gradients, (params, state))
+
+    def turn(index: jax.Array, old: tuple[Any, Any]) -> tuple[Any, Any]:
+        # What hangs on the gradients alone would else be computed before the loop.
+        first = index == 0
+        return step(jax.tree.map(lambda g: jnp.where(first, g, 0), gradients), old)
+
     # A loop of one turn or none: XLA copies what passes through a conditional, and lets
     # what a loop carries lie where it is.
     times = used.reached.astype(jnp.int32)
-    result: tuple[Any, Any] = jax.lax.fori_loop(0, times, step, (params, state))
+    result: tuple[Any, Any] = jax.lax.fori_loop(0, times, turn, (params, state))
     return result
 
 

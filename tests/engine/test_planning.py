@@ -134,3 +134,13 @@ def test_without_known_arithmetic_there_are_no_operations():
     plan = et.plan(et.tasks.Function(lambda hp: hp.x), et.Space(x=et.Float(0.0, 1.0)))
     assert plan.flops == plan.waste == 0.0
     assert "FLOP" not in str(plan)
+
+
+def test_padded_sizes_that_are_cut_fill_whole_registers(task):
+    """A width of 56 takes longer than one of 64; small sizes stay as they are."""
+    space = et.Space(width=et.Int(3, 250, log=True), learning_rate=et.Float(1e-4, 0.1))
+    plan = et.plan(task, space, n_trials=20_000, generations=None)
+    widths = sorted(spec.capacity["width"] for spec in plan.programs)
+    assert len(widths) > 2
+    assert widths[-1] == 250
+    assert all(width % 16 == 0 or width < 16 for width in widths[:-1])

@@ -122,7 +122,7 @@ def test_known_ends_are_packed_anew_where_slices_are_long(monkeypatch):
     space = Space(turn=Float(0.0, 12.0), epochs=Int(1, 12))
     x = np.random.default_rng(0).random((40, 2)).astype(np.float32)
     shares, found = [], []
-    for worth in (np.inf, -1.0):
+    for worth in (np.inf, 1e-9):
         monkeypatch.setattr(_engine, "_SLICE_SECONDS", worth)
         engine = Engine(Scripted(), space, rows=40, max_programs=1)
         engine._session._schedule.lanes = [2 * (engine._programs[0].spec.lanes // 4)]
