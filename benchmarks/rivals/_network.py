@@ -49,6 +49,13 @@ def adam_step(
     return optax.apply_updates(variables, updates), moments
 
 
+def initial(
+    model: Network, seed: int, trial: jax.Array, x_train: jax.Array
+) -> Variables:
+    """A training's variables before its first step."""
+    return model.init(member_key(seed, trial), x_train[:1])
+
+
 def train_one(
     model: Network,
     seed: int,
@@ -65,7 +72,22 @@ def train_one(
     Returns:
         f32[epochs] validation accuracy after each epoch.
     """
-    variables = model.init(member_key(seed, trial), x_train[:1])
+    variables = initial(model, seed, trial, x_train)
+    arrays = (orders, x_train, y_train, x_valid, y_valid)
+    return train_from(model, variables, rate, *arrays)
+
+
+def train_from(
+    model: Network,
+    variables: Variables,
+    rate: jax.Array,
+    orders: jax.Array,
+    x_train: jax.Array,
+    y_train: jax.Array,
+    x_valid: jax.Array,
+    y_valid: jax.Array,
+) -> jax.Array:
+    """`train_one`, from ``variables`` on."""
 
     def step(state: State, rows: jax.Array) -> tuple[State, None]:
         return adam_step(model, rate, *state, x_train[rows], y_train[rows]), None

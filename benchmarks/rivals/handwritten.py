@@ -22,7 +22,7 @@ from jax.sharding import Mesh, PartitionSpec
 from benchmarks._harness import Data, compiler_options, cores, data_orders
 from benchmarks._sides import RivalResult, side_main, timed_again
 from benchmarks.rivals._modules import make_network, parameters_of
-from benchmarks.rivals._network import train_one
+from benchmarks.rivals._network import Variables, initial, train_from
 
 CACHE_BYTES = 2**20
 """Of a core's own cache, what the state of a block may take."""
@@ -83,14 +83,21 @@ def run(
     def train_share(
         rates: jax.Array, trials: jax.Array, *arrays: jax.Array
     ) -> jax.Array:
-        def train(rate: jax.Array, trial: jax.Array) -> jax.Array:
-            return train_one(model, seed, rate, trial, *arrays)
+        # One after the other: XLA's runtime of jax 0.10 waits forever for several
+        # batched QR decompositions in one program on several CPU devices, and the
+        # initial values of a GRU are full of them.
+        variables = jax.lax.map(
+            lambda trial: initial(model, seed, trial, arrays[1]), trials
+        )
+
+        def train(variables: Variables, rate: jax.Array) -> jax.Array:
+            return train_from(model, variables, rate, *arrays)
 
         if block == len(rates):
-            return jax.vmap(train)(rates, trials)
+            return jax.vmap(train)(variables, rates)
         together = block if block > 1 else None
         return jax.lax.map(
-            lambda given: train(*given), (rates, trials), batch_size=together
+            lambda given: train(*given), (variables, rates), batch_size=together
         )
 
     members, shared = PartitionSpec("members"), PartitionSpec()

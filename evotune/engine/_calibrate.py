@@ -119,6 +119,7 @@ def _cpu_experiments() -> dict[str, Experiment]:
         "fit wide": mlp(192, lanes=2),
         "fit small batches": in_small_batches(mlp(192, lanes=2)),
         "fit cnn wide": cnn(32, lanes=1),
+        "alone": mlp(192, lanes=1),
         **{
             f"lanes {count}": mlp(32, lanes=count, optimize=False)
             for count in (8, 16, 32, 64)
@@ -145,7 +146,8 @@ def measured_costs(
 
     Args:
         results: Those of "fit ..." give the seconds of training, "fit typical" and
-            "fast" those of compiling, "lanes ..." the most members at once.
+            "fast" those of compiling, "lanes ..." the most members at once, and "alone"
+            beside "fit wide" the fewest.
         lanes: Of each experiment.
     """
     fits = [one for name, one in results.items() if name.startswith("fit")]
@@ -160,6 +162,10 @@ def measured_costs(
         slowdown = fast.epoch_seconds / typical.epoch_seconds
         costs["fast_slowdown"] = max(1.0, slowdown)
         costs["fast_compile_seconds"] = fast.compile_seconds
+    alone, together = results.get("alone"), results.get("fit wide")
+    if alone is not None and together is not None:
+        pays = together.epoch_seconds < lanes["fit wide"] * alone.epoch_seconds
+        costs["min_lanes"] = lanes["fit wide"] if pays else 1
     sweep = [name for name in lanes if name.startswith("lanes")]
     if sweep and all(name in results for name in sweep):
         costs["max_lanes"] = _most_lanes(

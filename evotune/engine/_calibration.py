@@ -19,6 +19,7 @@ _ROWS = {
     "compile_seconds": ("s to compile a program well", 1.0),
     "fast_compile_seconds": ("s to compile it fast", 1.0),
     "fast_slowdown": ("times as long runs what is compiled fast", 1.0),
+    "min_lanes": ("members of a device at once, where there are so many", 1.0),
     "max_lanes": ("members of a device at once, at most", 1.0),
 }
 
