@@ -29,6 +29,7 @@ from evotune.algorithms._mutation import (
     polynomial_mutation,
     resample_category,
 )
+from evotune.algorithms._quasi_random import LatinHypercubeSearch, QuasiRandomSearch
 from evotune.algorithms._random import RandomSearch
 from evotune.algorithms._selection import (
     Selection,
@@ -45,7 +46,9 @@ __all__ = [
     "GridLevelsError",
     "GridSearch",
     "GridSizeError",
+    "LatinHypercubeSearch",
     "Mutation",
+    "QuasiRandomSearch",
     "RandomSearch",
     "Selection",
     "blend_crossover",
