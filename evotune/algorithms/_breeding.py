@@ -11,7 +11,10 @@ import numpy as np
 from evotune._contracts import Geometry
 from evotune.algorithms._cube import canonicalise, is_categorical
 from evotune.algorithms._duplicates import fingerprint, repeats
-from evotune.algorithms._mutation import resample_category
+from evotune.algorithms._mutation import gaussian_mutation, resample_category
+
+ATTEMPTS = 4
+"""How often `renewed` changes a row before it is proposed as it is."""
 
 
 def crossed(
@@ -99,3 +102,37 @@ def mutate_until_new(
     everyone = jnp.ones(start.shape[0], bool)
     carry = (jnp.zeros((), jnp.int32), start, everyone)
     return jax.lax.while_loop(unfinished, attempt, carry)[1]
+
+
+def renewed(
+    start: jax.Array,
+    hits: jax.Array,
+    steps: jax.Array,
+    geometry: Geometry,
+    seen: jax.Array,
+) -> jax.Array:
+    """Canonical rows to propose: as they are, and mutated where they repeat others.
+
+    For methods that do not mutate of themselves.
+
+    Args:
+        start: f32[P, D].
+        hits: f32[A, P, D], uniform numbers that choose what is mutated.
+        steps: f32[A, P, D], uniform numbers that choose how.
+        geometry: The space.
+        seen: u32[H], the table of past trials.
+
+    Returns:
+        f32[P, D].
+    """
+    return mutate_until_new(
+        start,
+        hits,
+        steps,
+        geometry=geometry,
+        seen=seen,
+        bred=jnp.zeros((start.shape[0], 1), bool),
+        rate=0.5 / geometry.dimensions,
+        mutation=gaussian_mutation,
+        strength=jnp.full((1, geometry.dimensions), 0.1, jnp.float32),
+    )

@@ -16,7 +16,7 @@ from evotune.algorithms._breeding import crossed, mutate_until_new
 from evotune.algorithms._crossover import CROSSOVERS, Crossover
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
-from evotune.algorithms._duplicates import fingerprint, remember
+from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._mutation import MUTATIONS, Mutation
 from evotune.algorithms._population import Population, nobody, survive
 from evotune.algorithms._selection import (
@@ -130,7 +130,7 @@ class GeneticAlgorithm:
     mutation_rate: float | None = None
     mutation_strength: str | float | Adaptation = "spread"
     attempts: int = 8
-    history_size: int = 65536
+    history_size: int = HISTORY
 
     def __post_init__(self) -> None:
         raise_all(self._problems(), ValueError, "GeneticAlgorithm")

@@ -57,6 +57,29 @@ class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
     geometries: ClassVar = FEW
 
 
+class TestDifferentialEvolution(AlgorithmContract):
+    algorithm = ea.DifferentialEvolution(population_size=12)
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        return float(state.population.fitness.max())
+
+
+class TestAgeingEvolution(AlgorithmContract):
+    algorithm = ea.AgeingEvolution(
+        population_size=12, sample_size=4, batch_size=12, history_size=512
+    )
+    geometries: ClassVar = FEW
+
+
+class TestParticleSwarm(AlgorithmContract):
+    algorithm = ea.ParticleSwarm(population_size=12)
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        return float(state.bests.fitness.max())
+
+
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:
     methods = {name for name in dir(ea) if hasattr(getattr(ea, name), "ask")}
     suites = [value for value in globals().values() if isinstance(value, type)]
