@@ -12,6 +12,7 @@ from evotune.algorithms._adaptation import (
     spread_strength,
 )
 from evotune.algorithms._ageing import AgeingEvolution
+from evotune.algorithms._cma_es import CMAES
 from evotune.algorithms._crossover import (
     Crossover,
     blend_crossover,
@@ -43,6 +44,7 @@ from evotune.algorithms._selection import (
 )
 
 __all__ = [
+    "CMAES",
     "Adaptation",
     "AgeingEvolution",
     "Crossover",

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from evotune._contracts import Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._adaptation import ADAPTATIONS, Adaptation, constant_strength
-from evotune.algorithms._breeding import crossed, mutate_until_new
+from evotune.algorithms._breeding import CHILDREN, crossed, mutate_until_new
 from evotune.algorithms._crossover import CROSSOVERS, Crossover
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
@@ -26,9 +26,6 @@ from evotune.algorithms._selection import (
 )
 from evotune.algorithms._settings import choice_problem, count_problem, range_problem
 from evotune.algorithms._trials import advance, next_trials
-
-_CHILDREN = 4
-"""Children of each known parent, at most, while few are known; the rest is sampled."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -206,7 +203,7 @@ class GeneticAlgorithm:
         )
         children = self._breed(state, *u[:3])
         known = jnp.sum(jnp.isfinite(state.population.fitness), dtype=jnp.int32)
-        sampled = jnp.maximum(self.immigrants, rows - _CHILDREN * known)
+        sampled = jnp.maximum(self.immigrants, rows - CHILDREN * known)
         bred = (next_trials(jnp.int32(0), rows) >= sampled)[:, None]
         start = jnp.where(bred, children, latin_hypercube(u[3], u[4]))
         x = self._mutate(state, start, bred, u[5], u[6])

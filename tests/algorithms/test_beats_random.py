@@ -136,6 +136,7 @@ METHODS = {
     "differential": ea.DifferentialEvolution(),
     "ageing": ea.AgeingEvolution(),
     "swarm": ea.ParticleSwarm(),
+    "cma_es": ea.CMAES(),
 }
 
 PAIRS = [
@@ -143,6 +144,7 @@ PAIRS = [
     ("differential", "ripples"),
     ("ageing", "categories"),
     ("swarm", "bowl"),
+    ("cma_es", "bowl"),
 ]
 """Each method where its own strength shows, the default one everywhere."""
 

@@ -80,6 +80,11 @@ class TestParticleSwarm(AlgorithmContract):
         return float(state.bests.fitness.max())
 
 
+class TestCMAES(AlgorithmContract):
+    algorithm = ea.CMAES(batch_size=12)
+    geometries: ClassVar = FEW
+
+
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:
     methods = {name for name in dir(ea) if hasattr(getattr(ea, name), "ask")}
     suites = [value for value in globals().values() if isinstance(value, type)]
