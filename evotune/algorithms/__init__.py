@@ -11,6 +11,8 @@ from evotune.algorithms._adaptation import (
     constant_strength,
     spread_strength,
 )
+from evotune.algorithms._ageing import AgeingEvolution
+from evotune.algorithms._cma_es import CMAES
 from evotune.algorithms._crossover import (
     Crossover,
     blend_crossover,
@@ -20,6 +22,7 @@ from evotune.algorithms._crossover import (
     uniform_crossover,
 )
 from evotune.algorithms._cube import canonicalise
+from evotune.algorithms._differential_evolution import DifferentialEvolution
 from evotune.algorithms._genetic import GeneticAlgorithm
 from evotune.algorithms._grid import GridSearch, GridSizeError
 from evotune.algorithms._lattice import GridLevelsError
@@ -29,6 +32,8 @@ from evotune.algorithms._mutation import (
     polynomial_mutation,
     resample_category,
 )
+from evotune.algorithms._particle_swarm import ParticleSwarm
+from evotune.algorithms._quasi_random import LatinHypercubeSearch, QuasiRandomSearch
 from evotune.algorithms._random import RandomSearch
 from evotune.algorithms._selection import (
     Selection,
@@ -39,13 +44,19 @@ from evotune.algorithms._selection import (
 )
 
 __all__ = [
+    "CMAES",
     "Adaptation",
+    "AgeingEvolution",
     "Crossover",
+    "DifferentialEvolution",
     "GeneticAlgorithm",
     "GridLevelsError",
     "GridSearch",
     "GridSizeError",
+    "LatinHypercubeSearch",
     "Mutation",
+    "ParticleSwarm",
+    "QuasiRandomSearch",
     "RandomSearch",
     "Selection",
     "blend_crossover",

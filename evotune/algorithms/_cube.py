@@ -26,6 +26,7 @@ class _Tables:
         edged: i32[E] dimensions with unequal cells.
         edges: f32[E, L + 1] their cell edges, padded with 2.
         middles: f32[Q] the middles of all cells, dimension after dimension.
+        walls: f32[2, Q] their lower and upper ends; 0 and 1 where continuous.
         start: i32[1, D] where those of each dimension start.
         canonical: f32[1, D] coordinates of inactive dimensions.
         parent: i32[C] the parent dimension of each condition.
@@ -39,6 +40,7 @@ class _Tables:
     edged: np.ndarray
     edges: np.ndarray
     middles: np.ndarray
+    walls: np.ndarray
     start: np.ndarray
     canonical: np.ndarray
     parent: np.ndarray
@@ -73,6 +75,9 @@ def _tables(geometry: Geometry) -> _Tables:
         edged=np.asarray(edged, np.int32),
         edges=edges.astype(np.float32),
         middles=np.concatenate(cells).astype(np.float32),
+        walls=np.concatenate(
+            [_walls(geometry, d) for d in range(geometry.dimensions)], axis=1
+        ).astype(np.float32),
         start=(np.cumsum(sizes) - sizes).astype(np.int32)[None],
         canonical=np.asarray(geometry.canonical, np.float32)[None],
         parent=np.asarray([c.parent for _, c in pairs], np.int32),
@@ -114,6 +119,31 @@ def cell_middles(geometry: Geometry, dimension: int) -> np.ndarray | None:
     return (np.arange(count) + 0.5) / count
 
 
+def _walls(geometry: Geometry, dimension: int) -> np.ndarray:
+    """f64[2, n], the lower and upper ends of a dimension's cells; one if continuous."""
+    edges = np.asarray(geometry.edges[dimension])
+    if not edges.size:
+        count = max(geometry.levels[dimension], 1)
+        edges = np.arange(count + 1) / count
+    return np.stack([edges[:-1], edges[1:]])
+
+
+def cell_walls(x: jax.Array, geometry: Geometry) -> tuple[jax.Array, jax.Array]:
+    """The ends of the cells that coordinates lie in.
+
+    Args:
+        x: f32[P, D] in the unit cube.
+        geometry: The cube's marks.
+
+    Returns:
+        f32[P, D] lower and f32[P, D] upper ends; 0 and 1 where a dimension is
+        continuous.
+    """
+    tables = _tables(geometry)
+    low, high = jnp.asarray(tables.walls)[:, tables.start + levels_of(x, geometry)]
+    return low, high
+
+
 def levels_of(x: jax.Array, geometry: Geometry) -> jax.Array:
     """The level that each coordinate lies in.
 
@@ -135,6 +165,17 @@ def levels_of(x: jax.Array, geometry: Geometry) -> jax.Array:
         last = (tables.levels[tables.edged] - 1).astype(np.int32)[None]
         level = level.at[:, tables.edged].set(jnp.clip(cell, 0, last))
     return level
+
+
+def middles_of(level: jax.Array, geometry: Geometry) -> jax.Array:
+    """The canonical coordinates of levels, f32[P, D]; 0 where continuous.
+
+    Args:
+        level: i32[P, D].
+        geometry: The cube's marks.
+    """
+    tables = _tables(geometry)
+    return jnp.asarray(tables.middles)[tables.start + level]
 
 
 def active(level: jax.Array, geometry: Geometry) -> jax.Array:
@@ -176,8 +217,7 @@ def canonicalise(x: jax.Array, geometry: Geometry) -> jax.Array:
     tables = _tables(geometry)
     x = jnp.clip(x, 0.0, 1.0)
     level = levels_of(x, geometry)
-    middle = jnp.asarray(tables.middles)[tables.start + level]
-    x = jnp.where(tables.discrete, middle, x)
+    x = jnp.where(tables.discrete, middles_of(level, geometry), x)
     return jnp.where(active(level, geometry), x, tables.canonical)
 
 

@@ -71,9 +71,20 @@ def trial_uniforms(key: jax.Array, trial: jax.Array, dimensions: int) -> jax.Arr
     counter = trial.astype(jnp.uint32)[:, None] * jnp.uint32(dimensions) + column[None]
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, counter.reshape(-1))
     word = jax.random.key_data(keys)[:, 0]
-    # The upper 24 bits are every multiple of 2^-24 below one, exact in float32.
-    number = (word >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
-    return number.reshape(trial.shape[0], dimensions)
+    return fractions(word).reshape(trial.shape[0], dimensions)
+
+
+def fractions(word: jax.Array) -> jax.Array:
+    """Words of 32 random bits as numbers in [0, 1).
+
+    Args:
+        word: u32, any shape.
+
+    Returns:
+        f32 of that shape: the upper 24 bits are every multiple of 2^-24 below one,
+        exact in float32.
+    """
+    return (word >> jnp.uint32(8)).astype(jnp.float32) * jnp.float32(2.0**-24)
 
 
 def latin_hypercube(order: jax.Array, jitter: jax.Array) -> jax.Array:

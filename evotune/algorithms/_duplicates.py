@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+HISTORY = 65536
+"""Places of the table of past trials, where nobody says otherwise."""
+
 
 def _mix(word: jax.Array) -> jax.Array:
     """Spreads every bit of u32 words over all bits: the finaliser of MurmurHash3."""

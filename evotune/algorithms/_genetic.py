@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from evotune._contracts import Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._adaptation import ADAPTATIONS, Adaptation, constant_strength
+from evotune.algorithms._breeding import CHILDREN, crossed, mutate_until_new
 from evotune.algorithms._crossover import CROSSOVERS, Crossover
-from evotune.algorithms._cube import canonicalise, is_categorical
+from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
-from evotune.algorithms._duplicates import fingerprint, remember, repeats
-from evotune.algorithms._mutation import MUTATIONS, Mutation, resample_category
+from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
+from evotune.algorithms._mutation import MUTATIONS, Mutation
 from evotune.algorithms._population import Population, nobody, survive
 from evotune.algorithms._selection import (
     SELECTIONS,
@@ -26,9 +26,6 @@ from evotune.algorithms._selection import (
 )
 from evotune.algorithms._settings import choice_problem, count_problem, range_problem
 from evotune.algorithms._trials import advance, next_trials
-
-_CHILDREN = 4
-"""Children of each known parent, at most, while few are known; the rest is sampled."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,7 +127,7 @@ class GeneticAlgorithm:
     mutation_rate: float | None = None
     mutation_strength: str | float | Adaptation = "spread"
     attempts: int = 8
-    history_size: int = 65536
+    history_size: int = HISTORY
 
     def __post_init__(self) -> None:
         raise_all(self._problems(), ValueError, "GeneticAlgorithm")
@@ -206,7 +203,7 @@ class GeneticAlgorithm:
         )
         children = self._breed(state, *u[:3])
         known = jnp.sum(jnp.isfinite(state.population.fitness), dtype=jnp.int32)
-        sampled = jnp.maximum(self.immigrants, rows - _CHILDREN * known)
+        sampled = jnp.maximum(self.immigrants, rows - CHILDREN * known)
         bred = (next_trials(jnp.int32(0), rows) >= sampled)[:, None]
         start = jnp.where(bred, children, latin_hypercube(u[3], u[4]))
         x = self._mutate(state, start, bred, u[5], u[6])
@@ -237,11 +234,7 @@ class GeneticAlgorithm:
         population = state.population
         parents = self._selection(choose, population.fitness)
         first, second = population.x[parents.reshape(2, -1)]
-        child = self._crossover(mix, first, second)
-        # A blend of two categories is a third one: take that of either parent.
-        either = jnp.where(mix < 0.5, first, second)
-        between = is_categorical(state.geometry)[None] & (child != first)
-        child = jnp.where(between & (child != second), either, child)
+        child = crossed(mix, first, second, self._crossover, state.geometry)
         return jnp.where(cross < self.crossover_rate, child, first)
 
     def _mutate(
@@ -252,46 +245,20 @@ class GeneticAlgorithm:
         hits: jax.Array,
         steps: jax.Array,
     ) -> jax.Array:
-        """Canonical rows to propose: mutated, and again where they repeat others.
-
-        Args:
-            state: Only read.
-            start: f32[P, D], rows to mutate.
-            bred: bool[P, 1], whether a row is mutated on the first attempt.
-            hits: f32[A, P, D], uniform numbers that choose what is mutated.
-            steps: f32[A, P, D], uniform numbers that choose how.
-        """
+        """Canonical rows to propose; see `mutate_until_new`."""
         geometry, population = state.geometry, state.population
-        levels = np.asarray(geometry.levels, np.int32)
-        unordered = is_categorical(geometry)[None]
-        # A step along a discrete dimension is that of one level, at least.
-        cell = np.where((levels > 0) & ~unordered[0], 1.0 / np.maximum(levels, 1), 0.0)
-        strength = self._strength(population.x, population.fitness)
-        strength = jnp.maximum(strength, cell.astype(np.float32)[None])
         rate = self.mutation_rate
-        rate = 0.8 / geometry.dimensions if rate is None else rate
-
-        def attempt(
-            carry: tuple[jax.Array, jax.Array, jax.Array],
-        ) -> tuple[jax.Array, jax.Array, jax.Array]:
-            number, rows, again = carry
-            u, hit = steps[number], hits[number]
-            moved = self._mutation(u, start, strength)
-            moved = jnp.where(unordered, resample_category(u, start, levels), moved)
-            chance = rate * 2.0 ** number.astype(jnp.float32)
-            mutates = (hit < chance) & (bred | (number > 0))
-            afresh = (number > 0) & (number >= (self.attempts + 1) // 2)
-            tried = jnp.where(afresh, u, jnp.where(mutates, moved, start))
-            rows = jnp.where(again[:, None], canonicalise(tried, geometry), rows)
-            return number + 1, rows, repeats(fingerprint(rows), state.seen)
-
-        def unfinished(carry: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-            number, _, again = carry
-            return (number < self.attempts) & again.any()
-
-        everyone = jnp.ones(start.shape[0], bool)
-        carry = (jnp.zeros((), jnp.int32), start, everyone)
-        return jax.lax.while_loop(unfinished, attempt, carry)[1]
+        return mutate_until_new(
+            start,
+            hits,
+            steps,
+            geometry=geometry,
+            seen=state.seen,
+            bred=bred,
+            rate=0.8 / geometry.dimensions if rate is None else rate,
+            mutation=self._mutation,
+            strength=self._strength(population.x, population.fitness),
+        )
 
     @property
     def _selection(self) -> Callable[..., jax.Array]:

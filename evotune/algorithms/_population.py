@@ -48,6 +48,27 @@ def score(outcome: Outcome) -> jax.Array:
     return jnp.where(complete & feasible & jnp.isfinite(fitness), fitness, -jnp.inf)
 
 
+def joined(population: Population, outcome: Outcome, x: jax.Array) -> Population:
+    """The population and some results, one after the other, in N + P places.
+
+    A trial that is told again has fitness -inf in the place that it had before.
+
+    Args:
+        population: N places.
+        outcome: P rows; RUNNING and EMPTY ones have fitness -inf, and no trial.
+        x: f32[P, D], the canonical rows of the outcome.
+    """
+    told = (outcome.trial != EMPTY) & (outcome.status != Status.RUNNING)
+    trial = jnp.concatenate([population.trial, jnp.where(told, outcome.trial, EMPTY)])
+    fitness = jnp.concatenate([population.fitness, score(outcome)])
+    rows = jnp.concatenate([population.x, x])
+
+    place = jnp.arange(trial.shape[0], dtype=jnp.int32)
+    later = (trial[None] == trial[:, None]) & (place[None] > place[:, None])
+    fitness = jnp.where(later.any(axis=1), -jnp.inf, fitness)
+    return Population(x=rows, fitness=fitness, trial=trial)
+
+
 def survive(
     population: Population, outcome: Outcome, x: jax.Array, elites: int
 ) -> Population:
@@ -67,14 +88,9 @@ def survive(
         A population of the same size.
     """
     size = population.trial.shape[0]
-    told = (outcome.trial != EMPTY) & (outcome.status != Status.RUNNING)
-    trial = jnp.concatenate([population.trial, jnp.where(told, outcome.trial, EMPTY)])
-    fitness = jnp.concatenate([population.fitness, score(outcome)])
-    rows = jnp.concatenate([population.x, x])
-
+    everyone = joined(population, outcome, x)
+    trial, fitness, rows = everyone.trial, everyone.fitness, everyone.x
     place = jnp.arange(trial.shape[0], dtype=jnp.int32)
-    later = (trial[None] == trial[:, None]) & (place[None] > place[:, None])
-    fitness = jnp.where(later.any(axis=1), -jnp.inf, fitness)
 
     ranked = jax.lax.sort((-fitness, -trial, place), num_keys=2)
     fitness, trial, order = -ranked[0], -ranked[1], ranked[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,26 @@ def choice_problem(
         value: What was given.
         known: The functions that have a name.
     """
-    if callable(value) or (isinstance(value, str) and value in known):
+    if callable(value):
+        return []
+    return name_problem(name, value, known, "or a function, ")
+
+
+def name_problem(
+    name: str, value: Any, known: Collection[str], otherwise: str = ""
+) -> list[str]:
+    """A problem if ``value`` is not a known name.
+
+    Args:
+        name: The argument's name.
+        value: What was given.
+        known: The good names.
+        otherwise: What else would do: "or a function, ".
+    """
+    if isinstance(value, str) and value in known:
         return []
     hint = nearest(value, known) if isinstance(value, str) else ""
     names = ", ".join(repr(each) for each in known)
     return [
-        f"`{name}` must be one of {names}, or a function, but got "
-        f"`{name}={value!r}`.{hint}"
+        f"`{name}` must be one of {names}, {otherwise}but got `{name}={value!r}`.{hint}"
     ]

@@ -1,7 +1,8 @@
-"""The genetic algorithm beats random search, on paired seeds, at equal trials."""
+"""Methods that learn beat random search, on paired seeds, at equal trials."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -9,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from evotune import algorithms as ea
 from evotune._contracts import Condition, Geometry, Status, pending
-from evotune.algorithms import GeneticAlgorithm, RandomSearch
 from evotune.algorithms._cube import levels_of
 from evotune.testing import choice, cube, floating, integer, log_integer
 from evotune.testing._haste import hasty_jit
@@ -130,25 +131,45 @@ def _search(algorithm, geometry: Geometry, score: Score, seed: jax.Array) -> jax
     return jax.lax.scan(generation, start, jnp.arange(GENERATIONS))[0][2]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_genetic_algorithm_beats_random_search(name) -> None:
+METHODS = {
+    "genetic": ea.GeneticAlgorithm(),
+    "differential": ea.DifferentialEvolution(),
+    "ageing": ea.AgeingEvolution(),
+    "swarm": ea.ParticleSwarm(),
+    "cma_es": ea.CMAES(),
+}
+
+PAIRS = [
+    *(("genetic", name) for name in CASES),
+    ("differential", "ripples"),
+    ("ageing", "categories"),
+    ("swarm", "bowl"),
+    ("cma_es", "bowl"),
+]
+"""Each method where its own strength shows, the default one everywhere."""
+
+
+@functools.cache
+def _scores(algorithm, name: str) -> np.ndarray:
+    """f32[SEEDS] of one method on one case."""
     geometry, score = CASES[name]
-    seeds = jnp.arange(SEEDS)
-    scores = {}
-    for algorithm in (RandomSearch(batch_size=ROWS), GeneticAlgorithm()):
 
-        def run(numbers, algorithm=algorithm):
-            return jax.lax.map(
-                lambda seed: _search(algorithm, geometry, score, seed), numbers
-            )
+    def run(numbers: jax.Array) -> jax.Array:
+        return jax.lax.map(
+            lambda seed: _search(algorithm, geometry, score, seed), numbers
+        )
 
-        result = hasty_jit(run)(seeds)
-        scores[type(algorithm).__name__] = np.asarray(result)
-    random, genetic = scores["RandomSearch"], scores["GeneticAlgorithm"]
+    return np.asarray(hasty_jit(run)(jnp.arange(SEEDS)))
+
+
+@pytest.mark.parametrize(("method", "name"), PAIRS)
+def test_methods_beat_random_search(method, name) -> None:
+    random = _scores(ea.RandomSearch(batch_size=ROWS), name)
+    scores = _scores(METHODS[method], name)
     table = "\n".join(
-        f"seed {seed:2d}: random {r:.4f}  genetic {g:.4f}  {g - r:+.4f}"
-        for seed, (r, g) in enumerate(zip(random, genetic, strict=True))
+        f"seed {seed:2d}: random {r:.4f}  {method} {s:.4f}  {s - r:+.4f}"
+        for seed, (r, s) in enumerate(zip(random, scores, strict=True))
     )
-    wins = float(np.mean(genetic > random) + 0.5 * np.mean(genetic == random))
-    assert wins >= 0.7, f"{name}: the genetic algorithm won {wins:.0%}\n{table}"
-    assert genetic.mean() > random.mean(), f"{name}: its mean is not better\n{table}"
+    wins = float(np.mean(scores > random) + 0.5 * np.mean(scores == random))
+    assert wins >= 0.7, f"{name}: {method} won {wins:.0%}\n{table}"
+    assert scores.mean() > random.mean(), f"{name}: its mean is not better\n{table}"

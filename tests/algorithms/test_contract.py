@@ -8,9 +8,22 @@ from typing import ClassVar
 from evotune import algorithms as ea
 from evotune.testing import GEOMETRIES, AlgorithmContract
 
+FEW = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
+"""Every kind of dimension, in two spaces: compiling is what takes long."""
+
 
 class TestRandomSearch(AlgorithmContract):
     algorithm = ea.RandomSearch(batch_size=12)
+
+
+class TestQuasiRandomSearch(AlgorithmContract):
+    algorithm = ea.QuasiRandomSearch(batch_size=12)
+    geometries: ClassVar = FEW
+
+
+class TestLatinHypercubeSearch(AlgorithmContract):
+    algorithm = ea.LatinHypercubeSearch(batch_size=12)
+    geometries: ClassVar = FEW
 
 
 class TestGridSearch(AlgorithmContract):
@@ -20,7 +33,7 @@ class TestGridSearch(AlgorithmContract):
 
 class TestShuffledGridSearch(AlgorithmContract):
     algorithm = ea.GridSearch(levels=4, shuffle=True, batch_size=12)
-    geometries: ClassVar = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
+    geometries: ClassVar = FEW
 
 
 class TestGeneticAlgorithm(AlgorithmContract):
@@ -41,7 +54,35 @@ class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
         immigrants=0,
         history_size=64,
     )
-    geometries: ClassVar = {name: GEOMETRIES[name] for name in ("conditional", "mixed")}
+    geometries: ClassVar = FEW
+
+
+class TestDifferentialEvolution(AlgorithmContract):
+    algorithm = ea.DifferentialEvolution(population_size=12)
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        return float(state.population.fitness.max())
+
+
+class TestAgeingEvolution(AlgorithmContract):
+    algorithm = ea.AgeingEvolution(
+        population_size=12, sample_size=4, batch_size=12, history_size=512
+    )
+    geometries: ClassVar = FEW
+
+
+class TestParticleSwarm(AlgorithmContract):
+    algorithm = ea.ParticleSwarm(population_size=12)
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        return float(state.bests.fitness.max())
+
+
+class TestCMAES(AlgorithmContract):
+    algorithm = ea.CMAES(batch_size=12)
+    geometries: ClassVar = FEW
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:

@@ -1,0 +1,207 @@
+"""Searches whose points are spread more evenly than random ones."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from evotune._contracts import Geometry, Outcome, Proposal, fresh
+from evotune._errors import raise_all
+from evotune.algorithms._cube import canonicalise
+from evotune.algorithms._draws import (
+    fractions,
+    key_after,
+    latin_hypercube,
+    uniforms,
+)
+from evotune.algorithms._random import RandomState
+from evotune.algorithms._settings import count_problem
+from evotune.algorithms._sobol import (
+    MOST_DIMENSIONS,
+    POINTS_LOG2,
+    direction_numbers,
+    owen_scramble,
+    sobol_words,
+)
+from evotune.algorithms._trials import advance, next_trials
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuasiRandomState:
+    """What quasi-random search knows.
+
+    Attributes:
+        geometry: The space, static.
+        next_trial: i32[], the next free trial number.
+        seed: u32[D], which scrambling each dimension has.
+    """
+
+    geometry: Geometry
+    next_trial: jax.Array
+    seed: jax.Array
+
+
+jax.tree_util.register_dataclass(QuasiRandomState, ["next_trial", "seed"], ["geometry"])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuasiRandomSearch:
+    """Points of a scrambled Sobol sequence, which fill the cube evenly.
+
+    Of the first 2^m trials, and of each 2^m after them, every dyadic slice of each
+    dimension holds an equal number, and so do most boxes of few dimensions. Alone, each
+    point is uniform, so that what holds for random search on average holds here, too.
+    Trial t has point t of the sequence: another batch size gives the same points, and
+    a point whose row was given to an enqueued trial is left out.
+
+    Args:
+        batch_size: P, the rows of every proposal; powers of two are the most even.
+        scramble: Whether points are scrambled, by the key given to `init`. Without, all
+            seeds see the same points, the first of which is a corner of the cube.
+
+    Raises:
+        ValueError: If ``batch_size`` is not a positive integer.
+
+    Example:
+        >>> import jax
+        >>> from evotune.testing import cube, floating
+        >>> search = QuasiRandomSearch(batch_size=4, scramble=False)
+        >>> state = search.init(jax.random.key(0), cube(floating(), floating()))
+        >>> search.ask(jax.random.key(1), state).x.tolist()
+        [[0.0, 0.0], [0.5, 0.5], [0.75, 0.25], [0.25, 0.75]]
+
+    Reference:
+        Sobol' (1967), "On the distribution of points in a cube and the approximate
+        evaluation of integrals", with the direction numbers of Joe and Kuo (2008) and
+        the scrambling of Owen (1998), "Scrambling Sobol' and Niederreiter-Xing points",
+        by Burley's hash (2020). Differs from the papers: points have 24 binary digits,
+        and after 2^20 of them the sequence starts again with another scrambling.
+    """
+
+    batch_size: int = 64
+    scramble: bool = True
+
+    def __post_init__(self) -> None:
+        raise_all(_batch_problem(self.batch_size), ValueError, "QuasiRandomSearch")
+
+    def init(self, key: jax.Array, geometry: Geometry) -> QuasiRandomState:
+        """The state before anything is known.
+
+        Args:
+            key: Consumed; it chooses the scrambling.
+            geometry: The space.
+
+        Raises:
+            ValueError: If the space has more dimensions than the sequence.
+        """
+        if geometry.dimensions > MOST_DIMENSIONS:
+            raise ValueError(
+                f"Sobol's sequence has at most {MOST_DIMENSIONS:,} dimensions, but the "
+                f"space has {geometry.dimensions:,}. Use `LatinHypercubeSearch()`."
+            )
+        return QuasiRandomState(
+            geometry=geometry,
+            next_trial=jnp.zeros((), jnp.int32),
+            seed=jax.random.bits(key, (geometry.dimensions,), jnp.uint32),
+        )
+
+    def ask(self, key: jax.Array, state: QuasiRandomState) -> Proposal:
+        """The next P points of the sequence.
+
+        Args:
+            key: Consumed; nothing is drawn from it, for `init` has scrambled all.
+            state: Only read.
+        """
+        del key
+        trial = next_trials(state.next_trial, self.batch_size)
+        index = trial.astype(jnp.uint32)
+        numbers = direction_numbers(state.geometry.dimensions)
+        words = sobol_words(index & jnp.uint32(2**POINTS_LOG2 - 1), numbers)
+        if self.scramble:
+            lap = (index >> jnp.uint32(POINTS_LOG2)) * jnp.uint32(0x9E3779B1)
+            words = owen_scramble(words, state.seed[None] ^ lap[:, None])
+        return fresh(canonicalise(fractions(words), state.geometry), trial)
+
+    def tell(self, state: QuasiRandomState, outcome: Outcome) -> QuasiRandomState:
+        """The state that has counted the trials of ``outcome``.
+
+        Args:
+            state: The state before.
+            outcome: Any rows, in any order.
+        """
+        counted = advance(state.next_trial, outcome.trial)
+        return dataclasses.replace(state, next_trial=counted)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LatinHypercubeSearch:
+    """Batches of which each is a Latin hypercube sample.
+
+    Each of P equal slices of each dimension holds one of the P points of a batch. A
+    study of one batch is the usual design of experiments; further batches are drawn
+    independently.
+
+    Args:
+        batch_size: P, the rows of every proposal.
+
+    Raises:
+        ValueError: If ``batch_size`` is not a positive integer.
+
+    Example:
+        >>> import jax
+        >>> from evotune.testing import cube, floating
+        >>> search = LatinHypercubeSearch(batch_size=4)
+        >>> state = search.init(jax.random.key(0), cube(floating()))
+        >>> x = search.ask(jax.random.key(1), state).x
+        >>> sorted((x[:, 0] * 4).astype(int).tolist())  # the slice of each point
+        [0, 1, 2, 3]
+
+    Reference:
+        McKay, Beckman and Conover (1979), "A comparison of three methods for selecting
+        values of input variables in the analysis of output from a computer code".
+        Differs from the paper: none.
+    """
+
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        raise_all(_batch_problem(self.batch_size), ValueError, "LatinHypercubeSearch")
+
+    def init(self, key: jax.Array, geometry: Geometry) -> RandomState:
+        """The state before anything is known.
+
+        Args:
+            key: Consumed; nothing is drawn from it.
+            geometry: The space.
+        """
+        del key
+        return RandomState(geometry=geometry, next_trial=jnp.zeros((), jnp.int32))
+
+    def ask(self, key: jax.Array, state: RandomState) -> Proposal:
+        """A new sample of P points.
+
+        Args:
+            key: Consumed.
+            state: Only read.
+        """
+        shape = (self.batch_size, state.geometry.dimensions)
+        order, jitter = uniforms(key_after(key, state.next_trial), shape, shape)
+        x = canonicalise(latin_hypercube(order, jitter), state.geometry)
+        return fresh(x, next_trials(state.next_trial, self.batch_size))
+
+    def tell(self, state: RandomState, outcome: Outcome) -> RandomState:
+        """The state that has counted the trials of ``outcome``.
+
+        Args:
+            state: The state before.
+            outcome: Any rows, in any order.
+        """
+        counted = advance(state.next_trial, outcome.trial)
+        return dataclasses.replace(state, next_trial=counted)
+
+
+def _batch_problem(batch_size: int) -> list[str]:
+    """What is wrong with the number of rows."""
+    return count_problem("batch_size", batch_size, 1, "the rows of a batch")
