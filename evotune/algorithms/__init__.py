@@ -23,6 +23,7 @@ from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._genetic import GeneticAlgorithm
 from evotune.algorithms._grid import GridSearch, GridSizeError
 from evotune.algorithms._lattice import GridLevelsError
+from evotune.algorithms._marginal_likelihood import Prior
 from evotune.algorithms._mutation import (
     Mutation,
     gaussian_mutation,
@@ -37,6 +38,7 @@ from evotune.algorithms._selection import (
     tournament_selection,
     truncation_selection,
 )
+from evotune.algorithms._surrogate import Surrogate
 
 __all__ = [
     "Adaptation",
@@ -46,8 +48,10 @@ __all__ = [
     "GridSearch",
     "GridSizeError",
     "Mutation",
+    "Prior",
     "RandomSearch",
     "Selection",
+    "Surrogate",
     "blend_crossover",
     "canonicalise",
     "constant_strength",

@@ -51,11 +51,7 @@ def score(outcome: Outcome) -> jax.Array:
 def survive(
     population: Population, outcome: Outcome, x: jax.Array, elites: int
 ) -> Population:
-    """The population after some results.
-
-    The ``elites`` best trials ever told stay, and the newest others fill the remaining
-    places. Both are properties of the set of trials told, so results may come in any
-    order and in any parts. A trial that is told again replaces what it was.
+    """The population after some results, of which those that may breed take places.
 
     Args:
         population: Before.
@@ -66,10 +62,37 @@ def survive(
     Returns:
         A population of the same size.
     """
-    size = population.trial.shape[0]
     told = (outcome.trial != EMPTY) & (outcome.status != Status.RUNNING)
-    trial = jnp.concatenate([population.trial, jnp.where(told, outcome.trial, EMPTY)])
-    fitness = jnp.concatenate([population.fitness, score(outcome)])
+    trial = jnp.where(told, outcome.trial, EMPTY)
+    return merge(population, trial, score(outcome), x, elites)
+
+
+def merge(
+    population: Population,
+    trial: jax.Array,
+    fitness: jax.Array,
+    x: jax.Array,
+    elites: int,
+) -> Population:
+    """The population with some trials more.
+
+    The ``elites`` best trials ever told stay, and the newest others fill the remaining
+    places. Both are properties of the set of trials told, so results may come in any
+    order and in any parts. A trial that is told again replaces what it was.
+
+    Args:
+        population: Before.
+        trial: i32[P]; EMPTY rows are ignored.
+        fitness: f32[P]; with -inf a trial has no place, and loses the one that it had.
+        x: f32[P, D], canonical.
+        elites: How many of the best stay whatever their age.
+
+    Returns:
+        A population of the same size.
+    """
+    size = population.trial.shape[0]
+    trial = jnp.concatenate([population.trial, trial])
+    fitness = jnp.concatenate([population.fitness, fitness])
     rows = jnp.concatenate([population.x, x])
 
     place = jnp.arange(trial.shape[0], dtype=jnp.int32)

@@ -70,3 +70,10 @@ def choice_problem(
         f"`{name}` must be one of {names}, or a function, but got "
         f"`{name}={value!r}`.{hint}"
     ]
+
+
+def named(
+    choice: str | Callable[..., Any], known: Mapping[str, Callable[..., Any]]
+) -> Callable[..., Any]:
+    """The function of that name, or the function itself."""
+    return known[choice] if isinstance(choice, str) else choice
