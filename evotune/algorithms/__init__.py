@@ -26,6 +26,7 @@ from evotune.algorithms._differential_evolution import DifferentialEvolution
 from evotune.algorithms._genetic import GeneticAlgorithm
 from evotune.algorithms._grid import GridSearch, GridSizeError
 from evotune.algorithms._lattice import GridLevelsError
+from evotune.algorithms._marginal_likelihood import Prior
 from evotune.algorithms._mutation import (
     Mutation,
     gaussian_mutation,
@@ -42,6 +43,7 @@ from evotune.algorithms._selection import (
     tournament_selection,
     truncation_selection,
 )
+from evotune.algorithms._surrogate import Surrogate
 
 __all__ = [
     "CMAES",
@@ -56,9 +58,11 @@ __all__ = [
     "LatinHypercubeSearch",
     "Mutation",
     "ParticleSwarm",
+    "Prior",
     "QuasiRandomSearch",
     "RandomSearch",
     "Selection",
+    "Surrogate",
     "blend_crossover",
     "canonicalise",
     "constant_strength",

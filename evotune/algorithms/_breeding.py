@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -12,6 +13,7 @@ from evotune._contracts import Geometry
 from evotune.algorithms._cube import canonicalise, is_categorical
 from evotune.algorithms._duplicates import fingerprint, repeats
 from evotune.algorithms._mutation import gaussian_mutation, resample_category
+from evotune.algorithms._population import Population
 
 CHILDREN = 4
 """Children of each known parent, at most, while few are known; the rest is sampled."""
@@ -46,6 +48,41 @@ def crossed(
     return jnp.where(between & (child != second), either, child)
 
 
+def mutated(
+    start: jax.Array,
+    hits: jax.Array,
+    steps: jax.Array,
+    *,
+    geometry: Geometry,
+    rate: jax.Array,
+    mutation: Callable[..., jax.Array],
+    strength: jax.Array,
+) -> jax.Array:
+    """Rows with some coordinates mutated.
+
+    Args:
+        start: f32[R, D], rows before.
+        hits: f32[R, D] uniform numbers that choose what is mutated.
+        steps: f32[R, D] uniform numbers that choose how.
+        geometry: The space.
+        rate: f32[R, 1] chances of a coordinate; 0 leaves a row as it is.
+        mutation: The operator of ordered dimensions; others are resampled.
+        strength: f32[1, D], the size of its steps; that of a level at least.
+
+    Returns:
+        f32[R, D], not yet canonical.
+    """
+    levels = np.asarray(geometry.levels, np.int32)
+    unordered = is_categorical(geometry)
+    # A step along a discrete dimension is that of one level, at least.
+    ordered = (levels > 0) & ~unordered
+    cell = np.where(ordered, 1.0 / np.maximum(levels, 1), 0.0).astype(np.float32)
+    moved = mutation(steps, start, jnp.maximum(strength, cell[None]))
+    other = resample_category(steps, start, levels)
+    moved = jnp.where(unordered[None], other, moved)
+    return jnp.where(hits < rate, moved, start)
+
+
 def mutate_until_new(
     start: jax.Array,
     hits: jax.Array,
@@ -78,23 +115,23 @@ def mutate_until_new(
         f32[P, D].
     """
     attempts = hits.shape[0]
-    levels = np.asarray(geometry.levels, np.int32)
-    unordered = is_categorical(geometry)[None]
-    # A step along a discrete dimension is that of one level, at least.
-    cell = np.where((levels > 0) & ~unordered[0], 1.0 / np.maximum(levels, 1), 0.0)
-    strength = jnp.maximum(strength, cell.astype(np.float32)[None])
 
     def attempt(
         carry: tuple[jax.Array, jax.Array, jax.Array],
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         number, rows, again = carry
-        u, hit = steps[number], hits[number]
-        moved = mutation(u, start, strength)
-        moved = jnp.where(unordered, resample_category(u, start, levels), moved)
-        chance = rate * 2.0 ** number.astype(jnp.float32)
-        mutates = (hit < chance) & (bred | (number > 0))
+        u, chance = steps[number], rate * 2.0 ** number.astype(jnp.float32)
+        changed = mutated(
+            start,
+            hits[number],
+            u,
+            geometry=geometry,
+            rate=jnp.where(bred | (number > 0), chance, 0.0),
+            mutation=mutation,
+            strength=strength,
+        )
         afresh = (number > 0) & (number >= (attempts + 1) // 2)
-        tried = jnp.where(afresh, u, jnp.where(mutates, moved, start))
+        tried = jnp.where(afresh, u, changed)
         rows = jnp.where(again[:, None], canonicalise(tried, geometry), rows)
         return number + 1, rows, repeats(fingerprint(rows), seen)
 
@@ -139,3 +176,92 @@ def renewed(
         mutation=gaussian_mutation,
         strength=jnp.full((1, geometry.dimensions), 0.1, jnp.float32),
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Breeding:
+    """The operators and rates of a genetic algorithm.
+
+    Attributes:
+        selection: ``(u, fitness) -> places``.
+        crossover: ``(u, a, b) -> children``.
+        crossover_rate: The chance that a child has two parents, not one.
+        mutation: ``(u, x, strength) -> x``.
+        mutation_rate: The chance that a coordinate is mutated.
+        strength: ``(x, fitness) -> f32[1, D]``, in unit-cube lengths.
+    """
+
+    selection: Callable[..., jax.Array]
+    crossover: Callable[..., jax.Array]
+    crossover_rate: float
+    mutation: Callable[..., jax.Array]
+    mutation_rate: float
+    strength: Callable[..., jax.Array]
+
+    def cross(
+        self,
+        population: Population,
+        geometry: Geometry,
+        choose: jax.Array,
+        cross: jax.Array,
+        mix: jax.Array,
+    ) -> jax.Array:
+        """R children before mutation.
+
+        Args:
+            population: The parents.
+            geometry: The space.
+            choose: f32[2 R] uniform numbers that choose parents.
+            cross: f32[R, 1] uniform numbers that say who has two of them.
+            mix: f32[R, D] uniform numbers that mix their coordinates.
+
+        Returns:
+            f32[R, D].
+        """
+        parents = self.selection(choose, population.fitness)
+        first, second = population.x[parents.reshape(2, -1)]
+        child = crossed(mix, first, second, self.crossover, geometry)
+        return jnp.where(cross < self.crossover_rate, child, first)
+
+    def mutate(
+        self,
+        population: Population,
+        start: jax.Array,
+        geometry: Geometry,
+        hits: jax.Array,
+        steps: jax.Array,
+        rate: jax.Array,
+    ) -> jax.Array:
+        """`mutated`, as strongly as the population says."""
+        return mutated(
+            start,
+            hits,
+            steps,
+            geometry=geometry,
+            rate=rate,
+            mutation=self.mutation,
+            strength=self.strength(population.x, population.fitness),
+        )
+
+    def mutate_until_new(
+        self,
+        population: Population,
+        start: jax.Array,
+        bred: jax.Array,
+        seen: jax.Array,
+        geometry: Geometry,
+        hits: jax.Array,
+        steps: jax.Array,
+    ) -> jax.Array:
+        """`mutate_until_new`, as strongly as the population says."""
+        return mutate_until_new(
+            start,
+            hits,
+            steps,
+            geometry=geometry,
+            seen=seen,
+            bred=bred,
+            rate=self.mutation_rate,
+            mutation=self.mutation,
+            strength=self.strength(population.x, population.fitness),
+        )

@@ -20,7 +20,13 @@ from evotune.algorithms._draws import (
 )
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._notes import Notes, look_up, no_notes, noted
-from evotune.algorithms._population import Population, joined, nobody
+from evotune.algorithms._population import (
+    Population,
+    joined,
+    nobody,
+    score,
+    told_trials,
+)
 from evotune.algorithms._seats import holders, seat_of, seated
 from evotune.algorithms._settings import count_problem, name_problem, range_problem
 from evotune.algorithms._trials import advance, next_trials
@@ -192,7 +198,7 @@ class DifferentialEvolution:
         own = self._control(state, outcome.trial)
         noted_control, found = look_up(state.planned, outcome.trial)
         used = jnp.where(found[:, None], noted_control, own)
-        everyone = joined(state.population, outcome, x)
+        everyone = joined(state.population, told_trials(outcome), score(outcome), x)
         place, taken = holders(everyone, seats)
         control = jnp.concatenate([state.control, used])[place]
         return dataclasses.replace(

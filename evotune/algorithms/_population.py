@@ -48,19 +48,27 @@ def score(outcome: Outcome) -> jax.Array:
     return jnp.where(complete & feasible & jnp.isfinite(fitness), fitness, -jnp.inf)
 
 
-def joined(population: Population, outcome: Outcome, x: jax.Array) -> Population:
-    """The population and some results, one after the other, in N + P places.
+def told_trials(outcome: Outcome) -> jax.Array:
+    """i32[P], the trials of rows that are results; EMPTY for others."""
+    told = (outcome.trial != EMPTY) & (outcome.status != Status.RUNNING)
+    return jnp.where(told, outcome.trial, EMPTY)
+
+
+def joined(
+    population: Population, trial: jax.Array, fitness: jax.Array, x: jax.Array
+) -> Population:
+    """The population and some trials, one after the other, in N + P places.
 
     A trial that is told again has fitness -inf in the place that it had before.
 
     Args:
         population: N places.
-        outcome: P rows; RUNNING and EMPTY ones have fitness -inf, and no trial.
-        x: f32[P, D], the canonical rows of the outcome.
+        trial: i32[P]; EMPTY rows are ignored.
+        fitness: f32[P].
+        x: f32[P, D], canonical.
     """
-    told = (outcome.trial != EMPTY) & (outcome.status != Status.RUNNING)
-    trial = jnp.concatenate([population.trial, jnp.where(told, outcome.trial, EMPTY)])
-    fitness = jnp.concatenate([population.fitness, score(outcome)])
+    trial = jnp.concatenate([population.trial, trial])
+    fitness = jnp.concatenate([population.fitness, fitness])
     rows = jnp.concatenate([population.x, x])
 
     place = jnp.arange(trial.shape[0], dtype=jnp.int32)
@@ -72,11 +80,7 @@ def joined(population: Population, outcome: Outcome, x: jax.Array) -> Population
 def survive(
     population: Population, outcome: Outcome, x: jax.Array, elites: int
 ) -> Population:
-    """The population after some results.
-
-    The ``elites`` best trials ever told stay, and the newest others fill the remaining
-    places. Both are properties of the set of trials told, so results may come in any
-    order and in any parts. A trial that is told again replaces what it was.
+    """The population after some results, of which those that may breed take places.
 
     Args:
         population: Before.
@@ -87,11 +91,36 @@ def survive(
     Returns:
         A population of the same size.
     """
+    return merge(population, told_trials(outcome), score(outcome), x, elites)
+
+
+def merge(
+    population: Population,
+    trial: jax.Array,
+    fitness: jax.Array,
+    x: jax.Array,
+    elites: int,
+) -> Population:
+    """The population with some trials more.
+
+    The ``elites`` best trials ever told stay, and the newest others fill the remaining
+    places. Both are properties of the set of trials told, so results may come in any
+    order and in any parts. A trial that is told again replaces what it was.
+
+    Args:
+        population: Before.
+        trial: i32[P]; EMPTY rows are ignored.
+        fitness: f32[P]; with -inf a trial has no place, and loses the one that it had.
+        x: f32[P, D], canonical.
+        elites: How many of the best stay whatever their age.
+
+    Returns:
+        A population of the same size.
+    """
     size = population.trial.shape[0]
-    everyone = joined(population, outcome, x)
+    everyone = joined(population, trial, fitness, x)
     trial, fitness, rows = everyone.trial, everyone.fitness, everyone.x
     place = jnp.arange(trial.shape[0], dtype=jnp.int32)
-
     ranked = jax.lax.sort((-fitness, -trial, place), num_keys=2)
     fitness, trial, order = -ranked[0], -ranked[1], ranked[2]
     known = jnp.isfinite(fitness)

@@ -85,3 +85,10 @@ def name_problem(
     return [
         f"`{name}` must be one of {names}, {otherwise}but got `{name}={value!r}`.{hint}"
     ]
+
+
+def named(
+    choice: str | Callable[..., Any], known: Mapping[str, Callable[..., Any]]
+) -> Callable[..., Any]:
+    """The function of that name, or the function itself."""
+    return known[choice] if isinstance(choice, str) else choice

@@ -132,7 +132,7 @@ def _search(algorithm, geometry: Geometry, score: Score, seed: jax.Array) -> jax
 
 
 METHODS = {
-    "genetic": ea.GeneticAlgorithm(),
+    "genetic": ea.GeneticAlgorithm(surrogate=None),
     "differential": ea.DifferentialEvolution(),
     "ageing": ea.AgeingEvolution(),
     "swarm": ea.ParticleSwarm(),

@@ -37,7 +37,9 @@ class TestShuffledGridSearch(AlgorithmContract):
 
 
 class TestGeneticAlgorithm(AlgorithmContract):
-    algorithm = ea.GeneticAlgorithm(population_size=12, history_size=512)
+    algorithm = ea.GeneticAlgorithm(
+        population_size=12, history_size=512, surrogate=None
+    )
 
     def best(self, state):
         return float(state.population.fitness[0])
@@ -53,6 +55,7 @@ class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
         mutation_strength=0.05,
         immigrants=0,
         history_size=64,
+        surrogate=None,
     )
     geometries: ClassVar = FEW
 
@@ -83,6 +86,19 @@ class TestParticleSwarm(AlgorithmContract):
 class TestCMAES(AlgorithmContract):
     algorithm = ea.CMAES(batch_size=12)
     geometries: ClassVar = FEW
+
+
+class TestGeneticAlgorithmWithASurrogate(TestGeneticAlgorithm):
+    algorithm = ea.GeneticAlgorithm(
+        population_size=12,
+        history_size=512,
+        surrogate=ea.Surrogate(
+            candidates=64, shortlist=24, trials=48, fitted=24, steps=5
+        ),
+    )
+    geometries: ClassVar = {
+        name: GEOMETRIES[name] for name in ("one_choice", "conditional", "one_level")
+    }
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:

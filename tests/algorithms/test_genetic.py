@@ -17,7 +17,7 @@ from evotune.testing._algorithm import harness
 
 survive = jax.jit(_population.survive, static_argnames="elites")
 MIXED = GEOMETRIES["mixed"]
-SMALL = GeneticAlgorithm(population_size=16, elites=4)
+SMALL = GeneticAlgorithm(population_size=16, elites=4, surrogate=None)
 
 
 def _rows(trial, fitness, status=Status.COMPLETE):
@@ -141,7 +141,9 @@ def test_points_that_others_chose_are_parents_too() -> None:
 def test_a_categorical_coordinate_is_always_that_of_a_category() -> None:
     levels = np.asarray([5, 5])
     run = harness(
-        GeneticAlgorithm(population_size=16, mutation_rate=0.0, immigrants=0),
+        GeneticAlgorithm(
+            population_size=16, mutation_rate=0.0, immigrants=0, surrogate=None
+        ),
         cube(choice(5), choice(5)),
     )
     state = run.start()
@@ -193,7 +195,9 @@ def test_all_bad_settings_are_listed_at_once() -> None:
 
 
 def test_names_and_functions_choose_the_same_operator() -> None:
-    named = GeneticAlgorithm(population_size=8, crossover="uniform")
-    given = GeneticAlgorithm(population_size=8, crossover=uniform_crossover)
+    named = GeneticAlgorithm(population_size=8, crossover="uniform", surrogate=None)
+    given = GeneticAlgorithm(
+        population_size=8, crossover=uniform_crossover, surrogate=None
+    )
     proposals = [harness(each, MIXED).generations[1][1].x for each in (named, given)]
     np.testing.assert_array_equal(*map(np.asarray, proposals))

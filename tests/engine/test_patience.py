@@ -190,7 +190,7 @@ def test_curves_of_trials_end_there_and_resuming_gives_the_same(wine, tmp_path):
     space = Space(learning_rate=RATES, epochs=8, patience=Int(1, 3))
 
     def evolve(**options):
-        algorithm = et.GeneticAlgorithm(population_size=4)
+        algorithm = et.GeneticAlgorithm(population_size=4, surrogate=None)
         return et.tune(wine, space, algorithm=algorithm, progress=False, **options)
 
     def of(result):

@@ -188,7 +188,7 @@ def test_members_go_on_between_epochs_with_two_chunks_on_the_devices(
 
 def test_a_study_learns_digits_in_chunks_and_resumes(tasks, tmp_path):
     options = {
-        "algorithm": et.GeneticAlgorithm(population_size=4),
+        "algorithm": et.GeneticAlgorithm(population_size=4, surrogate=None),
         "progress": False,
         "seed": 3,
         "study_name": "chunks",

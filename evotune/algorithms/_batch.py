@@ -1,0 +1,71 @@
+"""A batch of different good ideas, chosen one after the other."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from evotune.algorithms._expected_improvement import log_expected_improvement
+
+
+def believer_batch(
+    mean: jax.Array,
+    covariance: jax.Array,
+    noise: jax.Array,
+    allowed: jax.Array,
+    best: jax.Array,
+    *,
+    running: int,
+    size: int,
+) -> jax.Array:
+    """Chooses rows by expected improvement, each as if those before it had come true.
+
+    Row i, once chosen, is believed to turn out as predicted, which leaves all means as
+    they are and takes c c^T from the covariance, c = C_i / sqrt(C_ii + noise). What is
+    near a chosen row is then certain, and promises no improvement.
+
+    Args:
+        mean: f32[S], posterior means.
+        covariance: f32[S, S], posterior covariance, without noise.
+        noise: f32[], the variance of a trial.
+        allowed: bool[S], which rows may be chosen; each is chosen once.
+        best: f32[], what is to be improved on.
+        running: How many rows, the first ones, are under way: believed, not chosen. A
+            row without variance is believed for nothing.
+        size: Rows to choose.
+
+    Returns:
+        i32[size] different rows; once no other is allowed, row 0.
+
+    Reference:
+        Ginsbourger, Le Riche and Carraro (2010), "Kriging is well-suited to parallelize
+        optimization". Differs from the paper: the variance is that of a trial, noise
+        included, as it is trials among which the best is looked for.
+    """
+    rows, steps = mean.shape[0], running + size
+
+    def step(
+        number: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+    ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        variance, taken, allowed, chosen = carry
+        deviation = jnp.sqrt(variance + noise)
+        promise = log_expected_improvement(mean, deviation, best)
+        top = jnp.argmax(jnp.where(allowed, promise, -jnp.inf)).astype(jnp.int32)
+        row = jnp.where(number < running, number, top)
+        shared = covariance[row] - taken @ taken[row]
+        column = shared / deviation[row]
+        variance = jnp.maximum(variance - column**2, 1e-6)
+        return (
+            variance,
+            taken.at[:, number].set(column),
+            allowed.at[row].set(False),
+            chosen.at[number].set(row),
+        )
+
+    carry = (
+        jnp.maximum(jnp.diagonal(covariance), 1e-6),
+        jnp.zeros((rows, steps), jnp.float32),
+        allowed,
+        jnp.zeros((steps,), jnp.int32),
+    )
+    return jax.lax.fori_loop(0, steps, step, carry)[3][running:]

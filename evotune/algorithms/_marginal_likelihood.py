@@ -1,0 +1,119 @@
+"""The length scales and the noise that explain some trials best."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from evotune._contracts import Geometry
+from evotune.algorithms._gaussian_process import (
+    Hyperparameters,
+    inverse_factor,
+    noise_variance,
+)
+from evotune.algorithms._kernel import matern, squared_differences
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What is thought of a space before any trial: logarithms are normal.
+
+    Attributes:
+        length: The median length scale, in unit-cube lengths, of one dimension; that of
+            D is sqrt(D) times as long, as distances are.
+        length_spread: Standard deviation of its logarithm.
+        noise: The median variance of the noise, where that of all trials is 1.
+        noise_spread: Standard deviation of its logarithm.
+
+    Reference:
+        Hvarfner, Hellsten and Nardi (2024), "Vanilla Bayesian optimization performs
+        great in high dimensions", for the factor sqrt(D).
+    """
+
+    length: float
+    length_spread: float
+    noise: float
+    noise_spread: float
+
+    def median(self, dimensions: int) -> Hyperparameters:
+        """The hyperparameters in the middle of the prior."""
+        log_length = math.log(self.length) + 0.5 * math.log(dimensions)
+        return Hyperparameters(
+            log_lengths=jnp.full((dimensions,), log_length, jnp.float32),
+            log_noise=jnp.full((), math.log(self.noise), jnp.float32),
+        )
+
+
+def most_likely(
+    x: jax.Array,
+    y: jax.Array,
+    known: jax.Array,
+    geometry: Geometry,
+    prior: Prior,
+    *,
+    steps: int,
+    learning_rate: float = 0.1,
+) -> Hyperparameters:
+    """Maximises the marginal likelihood times the prior by Adam, from its middle.
+
+    Args:
+        x: f32[N, D], canonical.
+        y: f32[N] values, about 0 and of about unit variance.
+        known: bool[N], which rows count; where none does, the prior's middle is best.
+        geometry: The space.
+        prior: Of the hyperparameters.
+        steps: Of Adam.
+        learning_rate: Of Adam, in units of the logarithms.
+    """
+    squared = squared_differences(x, x, geometry)
+    start = prior.median(geometry.dimensions)
+    adam = optax.adam(learning_rate)
+
+    def step(
+        carry: tuple[Hyperparameters, optax.OptState], _: None
+    ) -> tuple[tuple[Hyperparameters, optax.OptState], None]:
+        point, state = carry
+        slope = _slope(point, squared, y, known, prior)
+        with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
+            update, state = adam.update(slope, state)
+        return (optax.apply_updates(point, update), state), None
+
+    return jax.lax.scan(step, (start, adam.init(start)), length=steps)[0][0]
+
+
+def _slope(
+    point: Hyperparameters,
+    squared: jax.Array,
+    y: jax.Array,
+    known: jax.Array,
+    prior: Prior,
+) -> Hyperparameters:
+    """The gradient of the negative logarithm of likelihood times prior.
+
+    That of the likelihood is sum_ij W_ij dC_ij with C the trials' covariance and
+    W = (C^-1 - w w^T) / 2, w = C^-1 y (Rasmussen and Williams, equation 5.9), so that
+    nothing is differentiated through the Cholesky factor.
+    """
+    lengths = jnp.exp(-2.0 * point.log_lengths)
+    factor = inverse_factor(matern(squared @ lengths), known, point.log_noise)
+    weights = factor.T @ (factor @ jnp.where(known, y, 0.0))
+    slopes = 0.5 * (factor.T @ factor - weights[:, None] * weights[None])
+    slopes = jnp.where(known[:, None] & known[None], slopes, 0.0)
+
+    def linear(point: Hyperparameters) -> jax.Array:
+        prior_covariance = matern(squared @ jnp.exp(-2.0 * point.log_lengths))
+        noise = noise_variance(point.log_noise)
+        return jnp.sum(slopes * prior_covariance) + noise * jnp.trace(slopes)
+
+    middle = prior.median(point.log_lengths.shape[0])
+    data = jax.grad(linear)(point)
+    return Hyperparameters(
+        log_lengths=data.log_lengths
+        + (point.log_lengths - middle.log_lengths) / prior.length_spread**2,
+        log_noise=data.log_noise
+        + (point.log_noise - middle.log_noise) / prior.noise_spread**2,
+    )
