@@ -44,6 +44,7 @@ LAYERS = {
     "_refinement": 5,
     "_default_space": 5,
     "_tune": 5,
+    "integrations": 5,  # what other tools are to evotune, and it to them
     "cli": 6,
     "__init__": 6,
     "__main__": 6,

@@ -1,0 +1,4 @@
+"""evotune beside other tools: `evotune.integrations.optuna`.
+
+Each module needs the tool that it is named after, and says so at its import.
+"""
