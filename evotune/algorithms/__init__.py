@@ -32,6 +32,7 @@ from evotune.algorithms._mutation import (
     polynomial_mutation,
     resample_category,
 )
+from evotune.algorithms._nsga2 import NSGA2
 from evotune.algorithms._particle_swarm import ParticleSwarm
 from evotune.algorithms._quasi_random import LatinHypercubeSearch, QuasiRandomSearch
 from evotune.algorithms._random import RandomSearch
@@ -45,6 +46,7 @@ from evotune.algorithms._selection import (
 
 __all__ = [
     "CMAES",
+    "NSGA2",
     "Adaptation",
     "AgeingEvolution",
     "Crossover",

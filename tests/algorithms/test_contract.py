@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import ClassVar
 
+import jax.numpy as jnp
+
 from evotune import algorithms as ea
 from evotune.testing import GEOMETRIES, AlgorithmContract
 
@@ -83,6 +85,15 @@ class TestParticleSwarm(AlgorithmContract):
 class TestCMAES(AlgorithmContract):
     algorithm = ea.CMAES(batch_size=12)
     geometries: ClassVar = FEW
+
+
+class TestNSGA2(AlgorithmContract):
+    algorithm = ea.NSGA2(population_size=12, objectives=1)
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        fitness = state.members.fitness[:, 0]
+        return float(fitness.max(where=state.members.known, initial=-jnp.inf))
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:
