@@ -43,6 +43,7 @@ from evotune.algorithms._selection import (
     tournament_selection,
     truncation_selection,
 )
+from evotune.algorithms._staged import StagedSearch
 
 __all__ = [
     "CMAES",
@@ -61,6 +62,7 @@ __all__ = [
     "QuasiRandomSearch",
     "RandomSearch",
     "Selection",
+    "StagedSearch",
     "blend_crossover",
     "canonicalise",
     "constant_strength",

@@ -96,6 +96,16 @@ class TestNSGA2(AlgorithmContract):
         return float(fitness.max(where=state.members.known, initial=-jnp.inf))
 
 
+class TestStagedSearch(AlgorithmContract):
+    algorithm = ea.StagedSearch(
+        stages=[(0,), (1, 2)], trials=12, inner=ea.RandomSearch(batch_size=12)
+    )
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        return float(state.best.fitness[0])
+
+
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:
     methods = {name for name in dir(ea) if hasattr(getattr(ea, name), "ask")}
     suites = [value for value in globals().values() if isinstance(value, type)]
