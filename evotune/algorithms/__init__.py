@@ -33,6 +33,7 @@ from evotune.algorithms._mutation import (
     polynomial_mutation,
     resample_category,
 )
+from evotune.algorithms._nsga2 import NSGA2
 from evotune.algorithms._particle_swarm import ParticleSwarm
 from evotune.algorithms._quasi_random import LatinHypercubeSearch, QuasiRandomSearch
 from evotune.algorithms._random import RandomSearch
@@ -43,10 +44,12 @@ from evotune.algorithms._selection import (
     tournament_selection,
     truncation_selection,
 )
+from evotune.algorithms._staged import StagedSearch
 from evotune.algorithms._surrogate import Surrogate
 
 __all__ = [
     "CMAES",
+    "NSGA2",
     "Adaptation",
     "AgeingEvolution",
     "Crossover",
@@ -62,6 +65,7 @@ __all__ = [
     "QuasiRandomSearch",
     "RandomSearch",
     "Selection",
+    "StagedSearch",
     "Surrogate",
     "blend_crossover",
     "canonicalise",

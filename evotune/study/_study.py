@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 import numpy as np
 
 from evotune._contracts import Algorithm, Status
-from evotune._errors import EvotuneError, JournalError, SpaceError
+from evotune._errors import EvotuneError, JournalError
 from evotune.study import _added, _told
 from evotune.study._best_state import BestState
 from evotune.study._budget import Budget
 from evotune.study._dataframe import ATTRS, trials_dataframe
 from evotune.study._events import Enqueued
+from evotune.study._fitted import fitted
 from evotune.study._frozen_trial import FrozenTrial, TrialState
 from evotune.study._header import make_header
 from evotune.study._journal import FILE_NAME, read
@@ -103,7 +104,7 @@ class Study:
             raise ValueError(
                 "resume=True needs a storage to resume from. Use storage='runs'."
             )
-        _check_size(algorithm, space)
+        algorithm = fitted(algorithm, space)
         self._set_up(space, algorithm, direction, int(seed), study_name)
         if storage is not None:
             header = make_header(
@@ -462,23 +463,3 @@ class Study:
             f"Study({self.study_name!r}, {self.direction}, {len(self)} trials{best}, "
             f"algorithm={self.algorithm!r}, seed={self.seed})"
         )
-
-
-def _check_size(algorithm: Algorithm, space: Space) -> None:
-    """Lets an algorithm that counts its points refuse the space before anything runs.
-
-    It knows dimensions by their index only; here they have names.
-    """
-    size = getattr(algorithm, "size", None)
-    if size is None:
-        return
-    try:
-        size(space.geometry())
-    except ValueError as error:
-        index = getattr(error, "dimension", None)
-        if index is None:
-            raise
-        named = str(error).replace(
-            f"dimension {index} ", f"dimension {space.names[index]!r} "
-        )
-        raise SpaceError(named) from error

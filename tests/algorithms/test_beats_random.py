@@ -137,6 +137,7 @@ METHODS = {
     "ageing": ea.AgeingEvolution(),
     "swarm": ea.ParticleSwarm(),
     "cma_es": ea.CMAES(),
+    "staged": ea.StagedSearch(stages=[(0, 1), (2, 3), (4, 5)]),
 }
 
 PAIRS = [
@@ -145,6 +146,7 @@ PAIRS = [
     ("ageing", "categories"),
     ("swarm", "bowl"),
     ("cma_es", "bowl"),
+    ("staged", "ripples"),
 ]
 """Each method where its own strength shows, the default one everywhere."""
 

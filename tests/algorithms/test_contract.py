@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import ClassVar
 
+import jax.numpy as jnp
+
 from evotune import algorithms as ea
 from evotune.testing import GEOMETRIES, AlgorithmContract
 
@@ -99,6 +101,25 @@ class TestGeneticAlgorithmWithASurrogate(TestGeneticAlgorithm):
     geometries: ClassVar = {
         name: GEOMETRIES[name] for name in ("one_choice", "conditional", "one_level")
     }
+
+
+class TestNSGA2(AlgorithmContract):
+    algorithm = ea.NSGA2(population_size=12, objectives=1)
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        fitness = state.members.fitness[:, 0]
+        return float(fitness.max(where=state.members.known, initial=-jnp.inf))
+
+
+class TestStagedSearch(AlgorithmContract):
+    algorithm = ea.StagedSearch(
+        stages=[(0,), (1, 2)], trials=12, inner=ea.RandomSearch(batch_size=12)
+    )
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        return float(state.best.fitness[0])
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:

@@ -1,0 +1,52 @@
+"""What an algorithm and a space must know of each other before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evotune._contracts import Algorithm
+from evotune._errors import SpaceError
+
+if TYPE_CHECKING:
+    from evotune.space import Space
+
+
+def fitted(algorithm: Algorithm, space: Space) -> Algorithm:
+    """The algorithm for a space, whose dimensions have names here, and indices there.
+
+    An algorithm with a method ``with_names(names)`` may name dimensions in its
+    settings; one with a method ``size(geometry)`` may refuse a space.
+
+    Args:
+        algorithm: As the user made it.
+        space: What is searched.
+
+    Raises:
+        ValueError: If the settings name a dimension that there is not, or the algorithm
+            refuses the space.
+    """
+    with_names = getattr(algorithm, "with_names", None)
+    if with_names is not None:
+        algorithm = with_names(space.names)
+    _check_size(algorithm, space)
+    return algorithm
+
+
+def _check_size(algorithm: Algorithm, space: Space) -> None:
+    """Lets an algorithm that counts its points refuse the space before anything runs.
+
+    It knows dimensions by their index only; here they have names.
+    """
+    size = getattr(algorithm, "size", None)
+    if size is None:
+        return
+    try:
+        size(space.geometry())
+    except ValueError as error:
+        index = getattr(error, "dimension", None)
+        if index is None:
+            raise
+        named = str(error).replace(
+            f"dimension {index} ", f"dimension {space.names[index]!r} "
+        )
+        raise SpaceError(named) from error
