@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import dataclasses
 import multiprocessing
 import time
 from typing import Any
@@ -57,16 +58,34 @@ SAMPLERS = {
 """Optuna's samplers, and how many times the budget each one has."""
 
 
-def algorithms(batch: int) -> dict[str, Any]:
-    """Evotune's sides; one row of each proposal is tried where a round is one trial."""
-    size = batch if batch > 1 else 20
-    return {
-        OURS: et.GeneticAlgorithm(population_size=size),
-        "evotune, no surrogate": et.GeneticAlgorithm(
-            population_size=size, surrogate=None
-        ),
-        "evotune random": et.RandomSearch(batch_size=size),
-    }
+PRIOR = et.algorithms.Surrogate().prior
+CHANGES: dict[str, dict[str, Any]] = {
+    "kernel not fitted": {"steps": 0},
+    "long length scales": {"prior": dataclasses.replace(PRIOR, length=3.0)},
+    "loose length scales": {"prior": dataclasses.replace(PRIOR, length_spread=3.0)},
+    "less noise": {"prior": dataclasses.replace(PRIOR, noise=1e-4, noise_spread=0.3)},
+    "children only": {"filling": 0.0},
+    "no children": {"filling": 1.0},
+    "children of the best two": {"parents": 2},
+    "half the candidates": {"candidates": 256},
+    "eight times the candidates": {"candidates": 4096},
+    "fitted to 32 trials": {"fitted": 32},
+}
+"""Parts of the surrogate that the ablation changes, one at a time."""
+
+
+def algorithms(batch: int, *, ablation: bool) -> dict[str, Any]:
+    """The sides of evotune; a row of each proposal is tried where a round is one."""
+    genetic = et.GeneticAlgorithm(population_size=batch if batch > 1 else 20)
+    plain = dataclasses.replace(genetic, surrogate=None)
+    sides: dict[str, Any] = {OURS: genetic, "evotune, no surrogate": plain}
+    if not ablation:
+        random = et.RandomSearch(batch_size=genetic.population_size)
+        return sides | {"evotune random": random}
+    for change, settings in CHANGES.items():
+        surrogate = et.algorithms.Surrogate(**settings)
+        sides[change] = dataclasses.replace(genetic, surrogate=surrogate)
+    return sides
 
 
 def compare(

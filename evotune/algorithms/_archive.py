@@ -90,8 +90,9 @@ def normal_scores(fitness: jax.Array, known: jax.Array) -> jax.Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> normal_scores(jnp.asarray([-1e9, 5.0, 6.0]), jnp.ones(3, bool)).round(2)
-        Array([-0.97,  0.  ,  0.97], dtype=float32)
+        >>> y = normal_scores(jnp.asarray([-1e9, 5.0, 6.0]), jnp.ones(3, bool))
+        >>> [round(float(each), 2) for each in y]
+        [-0.97, 0.0, 0.97]
 
     Reference:
         Blom (1958), "Statistical estimates and transformed beta-variables". Differs

@@ -13,7 +13,6 @@ from evotune._contracts import Geometry
 from evotune.algorithms._gaussian_process import (
     Hyperparameters,
     inverse_factor,
-    noise_variance,
 )
 from evotune.algorithms._kernel import matern, squared_differences
 
@@ -98,22 +97,20 @@ def _slope(
     W = (C^-1 - w w^T) / 2, w = C^-1 y (Rasmussen and Williams, equation 5.9), so that
     nothing is differentiated through the Cholesky factor.
     """
-    lengths = jnp.exp(-2.0 * point.log_lengths)
-    factor = inverse_factor(matern(squared @ lengths), known, point.log_noise)
+    covariances, pull = jax.vjp(
+        lambda logs: matern(squared @ jnp.exp(-2.0 * logs)), point.log_lengths
+    )
+    factor = inverse_factor(covariances, known, point.log_noise)
     weights = factor.T @ (factor @ jnp.where(known, y, 0.0))
     slopes = 0.5 * (factor.T @ factor - weights[:, None] * weights[None])
     slopes = jnp.where(known[:, None] & known[None], slopes, 0.0)
-
-    def linear(point: Hyperparameters) -> jax.Array:
-        prior_covariance = matern(squared @ jnp.exp(-2.0 * point.log_lengths))
-        noise = noise_variance(point.log_noise)
-        return jnp.sum(slopes * prior_covariance) + noise * jnp.trace(slopes)
+    (lengths,) = pull(slopes)
+    noise = jnp.exp(point.log_noise) * jnp.trace(slopes)
 
     middle = prior.median(point.log_lengths.shape[0])
-    data = jax.grad(linear)(point)
+    longer = point.log_lengths - middle.log_lengths
+    louder = point.log_noise - middle.log_noise
     return Hyperparameters(
-        log_lengths=data.log_lengths
-        + (point.log_lengths - middle.log_lengths) / prior.length_spread**2,
-        log_noise=data.log_noise
-        + (point.log_noise - middle.log_noise) / prior.noise_spread**2,
+        log_lengths=lengths + longer / prior.length_spread**2,
+        log_noise=noise + louder / prior.noise_spread**2,
     )
