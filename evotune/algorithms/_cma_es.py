@@ -19,7 +19,7 @@ from evotune.algorithms._cube import (
     is_categorical,
     middles_of,
 )
-from evotune.algorithms._draws import key_after, trial_uniforms, uniforms
+from evotune.algorithms._draws import key_after, salted_key, trial_uniforms, uniforms
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._gaussian import (
     Gaussian,
@@ -239,9 +239,7 @@ class CMAES:
             return state
         small = jnp.where(smooth, state.gaussian.deviation, 0.0).max() < self.tolerance
         number = state.restarts + 1
-        u = trial_uniforms(
-            jax.random.wrap_key_data(state.salt), -1 - number[None], columns.size
-        )
+        u = trial_uniforms(salted_key(state.salt), -1 - number[None], columns.size)
         again = dataclasses.replace(
             state,
             gaussian=round_about(u[0], self.sigma),
@@ -268,7 +266,7 @@ def _drawn(state: CMAESState, trial: jax.Array) -> jax.Array:
     """
     geometry, gaussian = state.geometry, state.gaussian
     columns = ordered(geometry)
-    key = jax.random.wrap_key_data(state.salt)
+    key = salted_key(state.salt)
     u = trial_uniforms(key, trial, geometry.dimensions)
     level = levels_drawn(state.chances, u)
     marked = is_categorical(geometry) & (np.asarray(geometry.levels) > 0)

@@ -15,6 +15,7 @@ from evotune.algorithms._differences import STRATEGIES, rivals
 from evotune.algorithms._draws import (
     key_after,
     latin_hypercube,
+    salted_key,
     trial_uniforms,
     uniforms,
 )
@@ -212,7 +213,7 @@ class DifferentialEvolution:
 
     def _control(self, state: DifferentialState, trial: jax.Array) -> jax.Array:
         """f32[P, 2], F and CR of the trials that `ask` makes of ``state``."""
-        u = trial_uniforms(jax.random.wrap_key_data(state.salt), trial, 4)
+        u = trial_uniforms(salted_key(state.salt), trial, 4)
         seat = seat_of(trial, self.population_size)
         anew = u[:, :2] * jnp.asarray([[0.9, 1.0]]) + jnp.asarray([[0.1, 0.0]])
         control = jnp.where(u[:, 2:] < 0.1, anew, state.control[seat])

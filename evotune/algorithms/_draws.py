@@ -54,6 +54,15 @@ def key_after(key: jax.Array, counter: jax.Array) -> jax.Array:
     return jax.random.wrap_key_data(words, impl=jax.random.key_impl(key))
 
 
+def salted_key(salt: jax.Array) -> jax.Array:
+    """The key that a state keeps as numbers, for draws that `tell` repeats.
+
+    Args:
+        salt: u32[2].
+    """
+    return jax.random.wrap_key_data(salt, impl="threefry2x32")
+
+
 def trial_uniforms(key: jax.Array, trial: jax.Array, dimensions: int) -> jax.Array:
     """Uniform numbers in [0, 1) that hang on the key and the trial number alone.
 

@@ -21,6 +21,7 @@ from evotune._contracts import (
 )
 from evotune._errors import nearest, raise_all
 from evotune.algorithms._cube import canonicalise
+from evotune.algorithms._draws import salted_key
 from evotune.algorithms._population import Population, nobody, survive
 from evotune.algorithms._quasi_random import QuasiRandomSearch
 from evotune.algorithms._settings import count_problem
@@ -236,7 +237,7 @@ class StagedSearch:
 
     def _begun(self, salt: jax.Array, stage: jax.Array, geometry: Geometry) -> Any:
         """The inner search's state at the start of a stage."""
-        key = jax.random.fold_in(jax.random.wrap_key_data(salt), stage)
+        key = jax.random.fold_in(salted_key(salt), stage)
         return self._search.init(key, geometry)
 
 

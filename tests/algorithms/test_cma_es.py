@@ -19,7 +19,7 @@ from evotune.algorithms._gaussian import (
     round_about,
     with_margin,
 )
-from evotune.testing import choice, cube, finish, floating, integer, part
+from evotune.testing import GEOMETRIES, choice, cube, finish, floating, integer, part
 from evotune.testing._algorithm import harness
 from evotune.testing._haste import hasty_jit
 
@@ -201,6 +201,19 @@ def test_levels_are_learnt_from_the_points_they_were_rounded_from() -> None:
     assert len(np.unique(points[:, 0])) == 12
     x = (np.floor(points[:, 0] * 3) + 0.5) / 3
     np.testing.assert_allclose(x, np.asarray(proposal.x)[:, 0], atol=1e-6)
+
+
+def test_a_space_of_categories_alone_is_searched_by_chances_alone() -> None:
+    run = harness(SEARCH, GEOMETRIES["all_choices"])
+    state, levels = run.start(), np.asarray(run.geometry.levels)
+
+    def at_first(proposal):
+        return (np.asarray(proposal.x) * levels < 1.0).sum(axis=1)
+
+    for number in range(4):
+        state, _ = _tell_all(run, state, at_first, number)
+    assert (np.asarray(state.chances)[:, 0] > 1.2 / levels).all()
+    assert np.isfinite(np.asarray(state.gaussian.covariance)).all()
 
 
 def test_a_search_that_has_converged_starts_again_with_twice_the_size() -> None:
