@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -169,7 +170,7 @@ def write_result(
         "schema_version": 1,
         "benchmark": name,
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "command": " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
         "settings": dict(settings),
         "hardware": dict(described if described is not None else hardware()),
         "versions": versions(),

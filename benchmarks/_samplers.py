@@ -77,8 +77,8 @@ def first_rows(proposal: Proposal, batch: int) -> Proposal:
 
 def places(x: jax.Array, sizes: tuple[int, ...]) -> jax.Array:
     """i32[P], the flat places in a table of these sizes of f32[P, D] in the cube."""
-    shape = np.asarray(sizes, np.int32)
-    level = jnp.clip(jnp.floor(x * shape).astype(jnp.int32), 0, shape - 1)
+    count = np.asarray(sizes, np.float32)[None]
+    level = jnp.clip(jnp.floor(x * count), 0.0, count - 1.0).astype(jnp.int32)
     return jnp.ravel_multi_index(tuple(level.T), sizes, mode="clip")
 
 

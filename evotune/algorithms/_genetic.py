@@ -68,10 +68,9 @@ class GeneticAlgorithm:
     each in its own way. A child that has been tried before, or is twice in the batch,
     is mutated further.
 
-    With ``surrogate=None`` children are tried as they are born. The population then
-    holds the best trials ever and the newest ones, so elites are never lost and never
-    trained again. Without a surrogate `ask` takes a millisecond, and the trials that
-    are remembered have no limit.
+    With ``surrogate=None`` children are tried as they are born. Their parents are a
+    population of the best trials ever and the newest ones, so elites are never lost and
+    never trained again; with a surrogate they are the best trials of its archive.
 
     Results may come back in any order, in parts, or with failures; `ask` breeds from
     what is known. A trial that diverged, failed, was pruned or is infeasible does not
@@ -107,7 +106,7 @@ class GeneticAlgorithm:
             sample afresh. 1 allows duplicates.
         history_size: H, the places of the table of past trials: n trials later, one of
             them is forgotten with a chance of about n / H.
-        surrogate: Chooses among the children, or None. It holds 512 trials at most.
+        surrogate: Chooses among the children, or None.
 
     Raises:
         ValueError: If a setting is out of range or an operator's name is unknown; all
@@ -181,8 +180,7 @@ class GeneticAlgorithm:
                 f"`surrogate={self.surrogate!r}`. Leave it out, or use for example "
                 f"`surrogate=et.algorithms.Surrogate(candidates=2048)`."
             )
-        counts = ("tournament_size", "attempts", "history_size")
-        for name in counts:
+        for name in ("tournament_size", "attempts", "history_size"):
             problems += count_problem(name, getattr(self, name), 1, "to mean anything")
         return problems
 

@@ -38,8 +38,8 @@ class Surrogate:
     each by the logarithm of its expected improvement, and takes the best one by one,
     each as if those before it had turned out as predicted. Fitness enters by its rank.
 
-    It costs one more program to compile and, on a CPU, about a tenth of a second for
-    64 rows once 512 trials are known.
+    Its program has one shape: on a CPU a proposal of 64 rows takes about a tenth of a
+    second, whether 50 trials are known or 500.
 
     Args:
         candidates: Rows that are ranked for each proposal; four times its rows, at
