@@ -21,7 +21,7 @@ from evotune.algorithms._draws import (
 )
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._notes import Notes, look_up, no_notes, noted
-from evotune.algorithms._population import (
+from evotune.algorithms._population import Population, nobody, with_results
     Population,
     joined,
     nobody,
@@ -199,7 +199,7 @@ class DifferentialEvolution:
         own = self._control(state, outcome.trial)
         noted_control, found = look_up(state.planned, outcome.trial)
         used = jnp.where(found[:, None], noted_control, own)
-        everyone = joined(state.population, told_trials(outcome), score(outcome), x)
+        everyone = with_results(state.population, outcome, x)
         place, taken = holders(everyone, seats)
         control = jnp.concatenate([state.control, used])[place]
         return dataclasses.replace(

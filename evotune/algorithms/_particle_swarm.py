@@ -15,13 +15,7 @@ from evotune.algorithms._cube import canonicalise, cell_walls, is_categorical
 from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._notes import Notes, no_notes, noted
-from evotune.algorithms._population import (
-    Population,
-    joined,
-    nobody,
-    score,
-    told_trials,
-)
+from evotune.algorithms._population import Population, nobody, with_results
 from evotune.algorithms._seats import seat_of, seated
 from evotune.algorithms._settings import count_problem, range_problem
 from evotune.algorithms._trials import advance, next_trials
@@ -179,7 +173,7 @@ class ParticleSwarm:
             state,
             next_trial=advance(state.next_trial, outcome.trial),
             bests=seated(
-                joined(state.bests, told_trials(outcome), score(outcome), x),
+                with_results(state.bests, outcome, x),
                 self.population_size,
             ),
             position=after,

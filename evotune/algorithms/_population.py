@@ -77,6 +77,17 @@ def joined(
     return Population(x=rows, fitness=fitness, trial=trial)
 
 
+def with_results(population: Population, outcome: Outcome, x: jax.Array) -> Population:
+    """`joined` with the results among the rows of ``outcome``.
+
+    Args:
+        population: N places.
+        outcome: P rows; RUNNING and EMPTY ones are ignored.
+        x: f32[P, D], the canonical rows of the outcome.
+    """
+    return joined(population, told_trials(outcome), score(outcome), x)
+
+
 def survive(
     population: Population, outcome: Outcome, x: jax.Array, elites: int
 ) -> Population:

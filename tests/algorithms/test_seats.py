@@ -8,7 +8,7 @@ import pytest
 
 from evotune._contracts import EMPTY, Status, fresh
 from evotune.algorithms._notes import look_up, no_notes, noted
-from evotune.algorithms._population import joined, nobody
+from evotune.algorithms._population import nobody, with_results
 from evotune.algorithms._seats import seated
 from evotune.testing import finish
 from evotune.testing._haste import hasty_jit
@@ -18,7 +18,7 @@ SEATS = 6
 
 @hasty_jit
 def _tell(population, outcome):
-    return seated(joined(population, outcome, outcome.x), SEATS)
+    return seated(with_results(population, outcome, outcome.x), SEATS)
 
 
 def _rows(trial, fitness, status=Status.COMPLETE):
