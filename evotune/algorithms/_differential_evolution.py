@@ -22,12 +22,6 @@ from evotune.algorithms._draws import (
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._notes import Notes, look_up, no_notes, noted
 from evotune.algorithms._population import Population, nobody, with_results
-    Population,
-    joined,
-    nobody,
-    score,
-    told_trials,
-)
 from evotune.algorithms._seats import holders, seat_of, seated
 from evotune.algorithms._settings import count_problem, name_problem, range_problem
 from evotune.algorithms._trials import advance, next_trials
