@@ -257,7 +257,10 @@ class _Planner:
             evaluation=epoch.evaluation,
             flops=2.0 * padded_work,
         )
-        if work and self._costs.compiles_fast(self._run_seconds(spec)):
+        # The constants are those of perceptrons, whose weights the task counts. What
+        # else there is takes several times as long, GRUs above all what compiled fast.
+        known = bool(work and epoch.work.updates)
+        if known and self._costs.compiles_fast(self._run_seconds(spec)):
             slower = spec.seconds * self._costs.fast_slowdown
             return dataclasses.replace(spec, optimize=False, seconds=slower)
         return spec
