@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from evotune._contracts import Binding
 from evotune.engine._arithmetic import Epoch, count_epoch
 from evotune.engine._costs import Costs
 from evotune.engine._inputs import (
     Input,
-    inactive_under,
     largest_size,
     plain_config,
+    static_combinations,
 )
 from evotune.engine._plan import Plan, ProgramSpec, identifier
 from evotune.space import Space
@@ -75,7 +73,7 @@ def make_plan(
     planner = _Planner(
         task, space, inputs, rows=rows, trainings=total, devices=devices, costs=costs
     )
-    boxes = [planner.whole(static) for static in _static_combinations(space, inputs)]
+    boxes = [planner.whole(static) for static in static_combinations(space, inputs)]
     boxes = planner.cut(boxes, max_programs or MAX_PROGRAMS)
     programs = sorted((box.spec for box in boxes), key=lambda spec: spec.epoch_work)
     return Plan(
@@ -131,7 +129,8 @@ class _Planner:
         self._devices = devices
         self._costs = costs
         draws = np.random.default_rng(0).random((_SAMPLES, len(space.names)))
-        self._columns = space.decode(draws.astype(np.float32))
+        x = space.draw(_SAMPLES, seed=0) if space.constraints else draws
+        self._columns = space.decode(x.astype(np.float32))
         self._configs = [
             {**space.constants, **plain_config(self._columns, row)}
             for row in range(_SAMPLES)
@@ -281,21 +280,6 @@ def _seconds(boxes: Sequence[_Box]) -> float:
 def _saved(box: _Box, halves: Sequence[_Box]) -> float:
     """Seconds that are saved by its halves; less than none where there are none."""
     return box.seconds - _seconds(halves) if halves else -1.0
-
-
-def _static_combinations(
-    space: Space, inputs: Sequence[Input]
-) -> Iterator[dict[str, Any]]:
-    """All values of the static dimensions; inactive ones only at their canonical."""
-    static = [entry for entry in inputs if entry.binding is Binding.STATIC]
-    values = [space.dimensions[entry.name].values for entry in static]
-    middle = np.asarray([space.geometry().canonical], np.float32)
-    canonical = plain_config(space.decode(middle), 0)
-    for chosen in itertools.product(*values):
-        combination = {e.name: v for e, v in zip(static, chosen, strict=True)}
-        inactive = inactive_under(space, combination) & combination.keys()
-        if all(combination[name] == canonical[name] for name in inactive):
-            yield combination
 
 
 def _shell(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -61,7 +61,8 @@ class Probe:
         self._steps, self._exact = Steps(task), Steps(task.in_float32())
         self._data = jax.tree.map(struct_of, task.data())
         draws = np.random.default_rng(0).random((SAMPLES, len(space.names)))
-        self._columns = space.decode(draws.astype(np.float32))
+        x = space.draw(SAMPLES, seed=0) if space.constraints else draws
+        self._columns = space.decode(x.astype(np.float32))
 
     def config(self, row: int) -> dict[str, Any]:
         """Plain values of all hyperparameters of a sampled configuration."""
@@ -93,8 +94,8 @@ class Probe:
         Compiles one traced and two plain steps, without optimisation, in float32.
         """
         static = {e.name for e in inputs if e.binding is Binding.STATIC}
-        first, last = self.config(0), self.config(SAMPLES - 1)
-        configs = (first, {**last, **{name: first[name] for name in static}})
+        first = self.config(0)
+        configs = [first, *self._others(first, static)[:1]]
         step = functools.partial(self._one_step, self._exact)
         traced = _jit(step, self._traced(inputs, first))
         padded = any(entry.is_size for entry in inputs)
@@ -110,6 +111,19 @@ class Probe:
             if not _agree(got, expected, padded=padded):
                 return False
         return True
+
+    def _others(
+        self, first: Mapping[str, Any], static: Collection[str]
+    ) -> list[dict[str, Any]]:
+        """Other configurations of the sample, the last first, with ``first``'s statics.
+
+        Those that the constraints of the space forbid are left out.
+        """
+        fixed = {name: first[name] for name in static}
+        mixed = [{**self.config(row), **fixed} for row in range(SAMPLES - 1, 0, -1)]
+        if not self._space.constraints:
+            return mixed
+        return [config for config in mixed if config in self._space]
 
     def _traced(
         self, inputs: Sequence[Input], config: Mapping[str, Any]

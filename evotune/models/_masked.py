@@ -115,8 +115,6 @@ def within_depth(
 
     Elsewhere ``past``. A layer that no member trained together needs is not computed.
     """
-    if reached_at(index, depth) is None:
-        return masked_beyond(index, depth, layer(module), past)
 
     def masked(module: Any, past: jax.Array) -> jax.Array:
         return masked_beyond(index, depth, layer(module), past)

@@ -79,8 +79,8 @@ def hidden_layers(
     layers = []
     for index in range(nn.capacity(depth)):
         own, runs = width_at(width, index), runs_at(index, depth)
-        most = reached_at(index, depth)
-        used, outputs = limited(own, runs, reached=most), own
+        used = limited(own, runs, reached=reached_at(index, depth))
+        outputs = own
         if index > 0 and isinstance(depth, nn.Size) and isinstance(width, tuple):
             outputs = nn.Size(
                 jnp.where(index < depth.active, _count(own), _count(inputs)),

@@ -10,6 +10,7 @@ from flax import linen
 
 from evotune.nn._dropout import dropout
 from evotune.nn._initializers import lecun_normals
+from evotune.nn._scores import scores
 from evotune.nn._traced import Size, active, capacity, unit_mask
 
 _Sizes = tuple[int | Size, ...]
@@ -68,7 +69,7 @@ class MultiHeadAttention(linen.Module):
             for name in ("query", "key", "value")
         )
         size = jnp.maximum(jnp.asarray(active(self.head_size), x.dtype), 1.0)
-        logits = jnp.einsum("...qhd,...khd->...hqk", query / jnp.sqrt(size), key)
+        logits = scores(query / jnp.sqrt(size), key)
         for allowed in (mask, self._order(x.shape[-2])):
             if allowed is not None:
                 allowed = jnp.broadcast_to(allowed, logits.shape)

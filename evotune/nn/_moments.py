@@ -12,9 +12,11 @@ from evotune.nn._traced import Size, active, unit_mask
 
 def unit_moments(x: jax.Array, features: int | Size) -> tuple[jax.Array, jax.Array]:
     """f32[..., 1] mean and variance over the active units."""
-    return moments_of(
-        unit_mean(wide(x), features), unit_mean(jnp.square(wide(x)), features)
-    )
+    # The square comes before the mean: gradients are added in reverse, and where the
+    # mean's is the last, XLA computes the gradient of a residual stream anew for each
+    # of its readers, back through all blocks.
+    square = unit_mean(jnp.square(wide(x)), features)
+    return moments_of(unit_mean(wide(x), features), square)
 
 
 def unit_mean(x: jax.Array, features: int | Size) -> jax.Array:

@@ -15,8 +15,7 @@ def product(x: jax.Array, kernel: jax.Array, used: jax.Array | None) -> jax.Arra
     It has a gradient rule of its own, by which the kernel is read where it lies. That
     of a conditional around the layer would keep a copy of the kernel for the way back;
     and XLA copies a kernel that is moved in place before it is read for the last time,
-    unless a conditional reads it. On two CPU cores a step of four layers of 256 units
-    on batches of 64 takes 22 % longer with the product and its usual gradient.
+    unless a conditional reads it.
 
     Reverse mode only: `jax.jvp` of it is an error, as of every `jax.custom_vjp`.
 
@@ -51,6 +50,8 @@ def _backward(kept: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array, Non
     def gradients(
         x: jax.Array, kernel: jax.Array, gradient: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
+        # Written out: on CPU, steps with the products of `jnp.matmul`'s own rule take
+        # a twentieth to a fifth longer.
         rows = math.prod(x.shape[:-1])
         flat = x.reshape(rows, -1).T @ gradient.reshape(rows, -1)
         return gradient @ kernel.T, flat

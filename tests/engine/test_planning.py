@@ -144,3 +144,39 @@ def test_padded_sizes_that_are_cut_fill_whole_registers(task):
     assert len(widths) > 2
     assert widths[-1] == 250
     assert all(width % 16 == 0 or width < 16 for width in widths[:-1])
+
+
+def test_ordinal_choices_are_bound_by_their_values(task):
+    """As those of a Categorical: traced, masked and static."""
+    options = {
+        "learning_rate": [1e-3, 3e-3, 1e-2],
+        "width": [16, 32, 96],
+        "activation": ["relu", "gelu"],
+        "batch_size": [32, 64, 128],
+    }
+    plans = [
+        et.plan(task, et.Space({name: kind(each) for name, each in options.items()}))
+        for kind in (et.space.Ordinal, et.Categorical)
+    ]
+    assert plans[0].bindings == plans[1].bindings
+    assert {p.name for p in plans[0].programs} == {p.name for p in plans[1].programs}
+    bindings = {name: each.value for name, each in plans[0].bindings.items()}
+    assert bindings == {
+        "learning_rate": "traced",
+        "width": "masked",
+        "activation": "masked",
+        "batch_size": "static",
+    }
+
+
+def test_no_program_is_planned_for_what_constraints_forbid(task):
+    entries = {
+        "batch_size": et.Categorical([32, 64, 128]),
+        "norm": et.Categorical(["none", "batch"]),
+    }
+    rules = ["batch_size < 128", et.space.Forbidden(norm="batch", batch_size=32)]
+    plan = et.plan(
+        task, et.Space(entries, constraints=rules), static=["norm"], max_programs=1
+    )
+    pairs = {(p.static["batch_size"], p.static["norm"]) for p in plan.programs}
+    assert pairs == {(32, "none"), (64, "none"), (64, "batch")}

@@ -7,6 +7,7 @@ import pytest
 from flax import linen
 
 from evotune import nn
+from evotune.nn._scores import scores
 
 HEADS, SIZE, FEATURES = 3, 5, 6
 TRUE = {
@@ -152,3 +153,30 @@ def test_sinusoids_are_those_of_the_units_in_use():
     masked = nn.sinusoids(6, size(5, 8))
     close(masked[:, :5], plain)
     assert not jnp.any(masked[:, 5:])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_gradients_of_scores_are_those_of_the_plain_product(dtype) -> None:
+    query, key, weights = (
+        jax.random.normal(jax.random.key(seed), shape, dtype)
+        for seed, shape in enumerate(
+            [(2, 3, 7, 4, 5), (2, 3, 7, 4, 5), (2, 3, 4, 7, 7)]
+        )
+    )
+
+    def plain(query, key):
+        return jnp.einsum("...qhn,...khn->...hqk", query, key)
+
+    def gradients(product):
+        return jax.grad(lambda *qk: (product(*qk) * weights).sum(), (0, 1))(query, key)
+
+    tolerance = 1e-6 if dtype == jnp.float32 else 2e-2
+    np.testing.assert_array_equal(scores(query, key), plain(query, key))
+    for got, expected in zip(gradients(scores), gradients(plain), strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(
+            got.astype(np.float32),
+            expected.astype(np.float32),
+            rtol=tolerance,
+            atol=tolerance,
+        )
