@@ -25,6 +25,7 @@ from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._differential_evolution import DifferentialEvolution
 from evotune.algorithms._genetic import GeneticAlgorithm
 from evotune.algorithms._grid import GridSearch, GridSizeError
+from evotune.algorithms._latin_hypercube import LatinHypercubeSearch
 from evotune.algorithms._lattice import GridLevelsError
 from evotune.algorithms._marginal_likelihood import Prior
 from evotune.algorithms._mutation import (
@@ -35,7 +36,7 @@ from evotune.algorithms._mutation import (
 )
 from evotune.algorithms._nsga2 import NSGA2
 from evotune.algorithms._particle_swarm import ParticleSwarm
-from evotune.algorithms._quasi_random import LatinHypercubeSearch, QuasiRandomSearch
+from evotune.algorithms._quasi_random import QuasiRandomSearch
 from evotune.algorithms._random import RandomSearch
 from evotune.algorithms._selection import (
     Selection,

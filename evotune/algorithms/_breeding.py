@@ -12,7 +12,7 @@ import numpy as np
 from evotune._contracts import Geometry
 from evotune.algorithms._cube import canonicalise, is_categorical
 from evotune.algorithms._duplicates import fingerprint, repeats
-from evotune.algorithms._mutation import gaussian_mutation, resample_category
+from evotune.algorithms._mutation import gaussian_mutation, other_category
 from evotune.algorithms._population import Population
 
 CHILDREN = 4
@@ -78,7 +78,7 @@ def mutated(
     ordered = (levels > 0) & ~unordered
     cell = np.where(ordered, 1.0 / np.maximum(levels, 1), 0.0).astype(np.float32)
     moved = mutation(steps, start, jnp.maximum(strength, cell[None]))
-    other = resample_category(steps, start, levels)
+    other = other_category(steps, start, geometry)
     moved = jnp.where(unordered[None], other, moved)
     return jnp.where(hits < rate, moved, start)
 

@@ -10,12 +10,15 @@ from evotune._contracts import Geometry
 from evotune.algorithms._cube import is_categorical, levels_of
 
 
-def even_chances(geometry: Geometry) -> np.ndarray:
-    """f32[D, L], equal chances for the levels of each category; 0 elsewhere."""
+def first_chances(geometry: Geometry) -> np.ndarray:
+    """f32[D, L], the widths of the cells of each category's levels; 0 elsewhere."""
     count = _levels(geometry)
     place = np.arange(max(int(count.max(initial=1)), 1))[None]
-    even = (place < count[:, None]) / np.maximum(count, 1)[:, None]
-    return even.astype(np.float32)
+    chances = (place < count[:, None]) / np.maximum(count, 1)[:, None]
+    for d in np.flatnonzero(count):
+        if geometry.edges[d]:
+            chances[d, : count[d]] = np.diff(geometry.edges[d])
+    return chances.astype(np.float32)
 
 
 def levels_drawn(chances: jax.Array, u: jax.Array) -> jax.Array:

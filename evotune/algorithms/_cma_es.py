@@ -12,7 +12,7 @@ import numpy as np
 from evotune._contracts import EMPTY, Geometry, Outcome, Proposal, Status, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._breeding import ATTEMPTS, renewed
-from evotune.algorithms._chances import even_chances, learnt_chances, levels_drawn
+from evotune.algorithms._chances import first_chances, learnt_chances, levels_drawn
 from evotune.algorithms._cube import (
     canonicalise,
     cell_walls,
@@ -142,7 +142,7 @@ class CMAES:
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
             gaussian=round_about(middle, self.sigma),
-            chances=jnp.asarray(even_chances(geometry)),
+            chances=jnp.asarray(first_chances(geometry)),
             size=jnp.full((), self.batch_size, jnp.float32),
             restarts=jnp.zeros((), jnp.int32),
             drawn=no_notes(ring, geometry.dimensions),
@@ -243,7 +243,7 @@ class CMAES:
         again = dataclasses.replace(
             state,
             gaussian=round_about(u[0], self.sigma),
-            chances=jnp.asarray(even_chances(state.geometry)),
+            chances=jnp.asarray(first_chances(state.geometry)),
             size=self.batch_size
             * 2.0 ** jnp.minimum(number, self.restarts).astype(jnp.float32),
             restarts=number,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from evotune.algorithms._lattice import (
     lattice_points,
     lattice_size,
 )
-from evotune.algorithms._settings import count_problem
+from evotune.algorithms._settings import batch_problem, count_problem
 from evotune.algorithms._trials import advance, next_trials
 
 
@@ -82,14 +83,13 @@ class GridSearch:
     levels: int | tuple[int | None, ...] | None = None
     shuffle: bool = False
     batch_size: int = 64
+    objectives: ClassVar[None] = None  # any number: results are not read
 
     def __post_init__(self) -> None:
         if isinstance(self.levels, Sequence) and not isinstance(self.levels, str):
             object.__setattr__(self, "levels", tuple(self.levels))
         given = self.levels if isinstance(self.levels, tuple) else (self.levels,)
-        problems = count_problem(
-            "batch_size", self.batch_size, 1, "the rows of a batch"
-        )
+        problems = batch_problem(self.batch_size)
         for number in given:
             if number is not None:
                 problems += count_problem("levels", number, 1, "points a dimension")

@@ -14,6 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evotune._contracts import Geometry
+from evotune.algorithms._cube import is_categorical, levels_of, middles_of
+
 
 class Mutation(Protocol):
     """Moves points: ``(u f32[P, D], x f32[P, D], strength) -> f32[P, D]``.
@@ -98,6 +101,30 @@ def resample_category(u: jax.Array, x: jax.Array, levels: np.ndarray) -> jax.Arr
     count = np.maximum(levels, 1).astype(np.float32)[None]
     shift = (1.0 + jnp.floor(u * np.maximum(count - 1.0, 1.0))) / count
     return jnp.where(levels[None] > 0, (x + shift) % 1.0, u)
+
+
+def other_category(u: jax.Array, x: jax.Array, geometry: Geometry) -> jax.Array:
+    """`resample_category` along all dimensions, also where cells are unequal.
+
+    Args:
+        u: f32[P, D] in [0, 1).
+        x: f32[P, D] in the unit cube.
+        geometry: The space.
+
+    Returns:
+        f32[P, D]; only what it holds for categorical dimensions has a meaning.
+    """
+    levels = np.asarray(geometry.levels, np.int32)
+    other = resample_category(u, x, levels)
+    uneven = is_categorical(geometry) & np.asarray([bool(e) for e in geometry.edges])
+    if not uneven.any():
+        return other
+    # As if all cells were equal, and back to the middles of those that are not.
+    count = np.maximum(levels, 1).astype(np.float32)[None]
+    even = (levels_of(x, geometry).astype(jnp.float32) + 0.5) / count
+    level = jnp.floor(resample_category(u, even, levels) * count).astype(jnp.int32)
+    level = jnp.where(uneven[None], level, 0)
+    return jnp.where(uneven[None], middles_of(level, geometry), other)
 
 
 MUTATIONS: dict[str, Callable[..., jax.Array]] = {

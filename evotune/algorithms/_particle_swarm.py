@@ -172,10 +172,7 @@ class ParticleSwarm:
         return dataclasses.replace(
             state,
             next_trial=advance(state.next_trial, outcome.trial),
-            bests=seated(
-                with_results(state.bests, outcome, x),
-                self.population_size,
-            ),
+            bests=seated(with_results(state.bests, outcome, x), self.population_size),
             position=after,
             velocity=jnp.where(went, step, state.velocity),
             seen=remember(state.seen, outcome.trial, fingerprint(x)),

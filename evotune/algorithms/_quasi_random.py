@@ -1,8 +1,9 @@
-"""Searches whose points are spread more evenly than random ones."""
+"""Search by the points of a scrambled Sobol sequence."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +11,8 @@ import jax.numpy as jnp
 from evotune._contracts import Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._cube import canonicalise
-from evotune.algorithms._draws import (
-    fractions,
-    key_after,
-    latin_hypercube,
-    uniforms,
-)
-from evotune.algorithms._random import RandomState
-from evotune.algorithms._settings import count_problem
+from evotune.algorithms._draws import fractions
+from evotune.algorithms._settings import batch_problem
 from evotune.algorithms._sobol import (
     MOST_DIMENSIONS,
     POINTS_LOG2,
@@ -82,9 +77,10 @@ class QuasiRandomSearch:
 
     batch_size: int = 64
     scramble: bool = True
+    objectives: ClassVar[None] = None  # any number: results are not read
 
     def __post_init__(self) -> None:
-        raise_all(_batch_problem(self.batch_size), ValueError, "QuasiRandomSearch")
+        raise_all(batch_problem(self.batch_size), ValueError, "QuasiRandomSearch")
 
     def init(self, key: jax.Array, geometry: Geometry) -> QuasiRandomState:
         """The state before anything is known.
@@ -133,75 +129,3 @@ class QuasiRandomSearch:
         """
         counted = advance(state.next_trial, outcome.trial)
         return dataclasses.replace(state, next_trial=counted)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LatinHypercubeSearch:
-    """Batches of which each is a Latin hypercube sample.
-
-    Each of P equal slices of each dimension holds one of the P points of a batch. A
-    study of one batch is the usual design of experiments; further batches are drawn
-    independently.
-
-    Args:
-        batch_size: P, the rows of every proposal.
-
-    Raises:
-        ValueError: If ``batch_size`` is not a positive integer.
-
-    Example:
-        >>> import jax
-        >>> from evotune.testing import cube, floating
-        >>> search = LatinHypercubeSearch(batch_size=4)
-        >>> state = search.init(jax.random.key(0), cube(floating()))
-        >>> x = search.ask(jax.random.key(1), state).x
-        >>> sorted((x[:, 0] * 4).astype(int).tolist())  # the slice of each point
-        [0, 1, 2, 3]
-
-    Reference:
-        McKay, Beckman and Conover (1979), "A comparison of three methods for selecting
-        values of input variables in the analysis of output from a computer code".
-        Differs from the paper: none.
-    """
-
-    batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        raise_all(_batch_problem(self.batch_size), ValueError, "LatinHypercubeSearch")
-
-    def init(self, key: jax.Array, geometry: Geometry) -> RandomState:
-        """The state before anything is known.
-
-        Args:
-            key: Consumed; nothing is drawn from it.
-            geometry: The space.
-        """
-        del key
-        return RandomState(geometry=geometry, next_trial=jnp.zeros((), jnp.int32))
-
-    def ask(self, key: jax.Array, state: RandomState) -> Proposal:
-        """A new sample of P points.
-
-        Args:
-            key: Consumed.
-            state: Only read.
-        """
-        shape = (self.batch_size, state.geometry.dimensions)
-        order, jitter = uniforms(key_after(key, state.next_trial), shape, shape)
-        x = canonicalise(latin_hypercube(order, jitter), state.geometry)
-        return fresh(x, next_trials(state.next_trial, self.batch_size))
-
-    def tell(self, state: RandomState, outcome: Outcome) -> RandomState:
-        """The state that has counted the trials of ``outcome``.
-
-        Args:
-            state: The state before.
-            outcome: Any rows, in any order.
-        """
-        counted = advance(state.next_trial, outcome.trial)
-        return dataclasses.replace(state, next_trial=counted)
-
-
-def _batch_problem(batch_size: int) -> list[str]:
-    """What is wrong with the number of rows."""
-    return count_problem("batch_size", batch_size, 1, "the rows of a batch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from evotune._contracts import Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._draws import trial_uniforms
-from evotune.algorithms._settings import count_problem
+from evotune.algorithms._settings import batch_problem
 from evotune.algorithms._trials import advance, next_trials
 
 
@@ -59,12 +60,10 @@ class RandomSearch:
     """
 
     batch_size: int = 64
+    objectives: ClassVar[None] = None  # any number: results are not read
 
     def __post_init__(self) -> None:
-        problems = count_problem(
-            "batch_size", self.batch_size, 1, "the rows of a batch"
-        )
-        raise_all(problems, ValueError, "RandomSearch")
+        raise_all(batch_problem(self.batch_size), ValueError, "RandomSearch")
 
     def init(self, key: jax.Array, geometry: Geometry) -> RandomState:
         """The state before anything is known.

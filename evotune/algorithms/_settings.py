@@ -31,6 +31,11 @@ def count_problem(name: str, value: Any, least: int, why: str) -> list[str]:
     ]
 
 
+def batch_problem(batch_size: Any) -> list[str]:
+    """A problem if ``batch_size`` is no number of rows."""
+    return count_problem("batch_size", batch_size, 1, "the rows of a batch")
+
+
 def range_problem(
     name: str, value: Any, low: float, high: float, use: str
 ) -> list[str]:

@@ -19,6 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from evotune.space._cells import cells, float32_edges
+from evotune.space._prior import Warp
 from evotune.space._scale import SPACING, Scale, round_decimal
 
 MAX_LEVELS = 4096
@@ -26,7 +28,6 @@ MAX_LEVELS = 4096
 
 _RESOLVED = 2**24
 """Equal cells fewer than these are told apart by their float32 middles."""
-
 
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
@@ -52,17 +53,20 @@ class Continuous:
     """Floats of an interval, at the decimal resolution of a float32 coordinate."""
 
     scale: Scale
+    warp: Warp | None = None
 
     def decode(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """f64[P], never outside the bounds, which x = 0 and x = 1 meet exactly."""
         low, high = self.scale.low, self.scale.high
-        value = np.clip(self.scale.rounded(self.scale.value(x)), low, high)
+        value = self.scale.value(_placed(x, self.warp))
+        value = np.clip(self.scale.rounded(value), low, high)
         return np.where(x <= 0.0, low, np.where(x >= 1.0, high, value))
 
     def encode(self, values: Sequence[float]) -> NDArray[np.float32]:
         """f32[P] in [0, 1]; only the upper bound itself is at 1."""
         value = np.asarray(values, np.float64)
-        return _keep_end(self.scale.coordinate(value), value >= self.scale.high)
+        x = _coordinate(self.scale.place(value), self.warp)
+        return _keep_end(x, value >= self.scale.high)
 
     def snap(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The coordinates themselves: a continuous dimension has no cells."""
@@ -161,13 +165,17 @@ class Lattice:
         level = np.floor((value - self.low) / self.step + 0.5)
         return np.clip(level, 0, self.count - 1).astype(np.int64)
 
-    def edges(self) -> tuple[float, ...]:
-        """The cells of a log-spaced lattice, from ``low - 1/2`` to ``high + 1/2``."""
-        borders = self.low - 0.5 + np.arange(self.count + 1, dtype=np.float64)
-        spread = math.log(borders[-1] / borders[0])
-        edges = (np.log(borders / borders[0]) / spread).astype(np.float32)
-        edges[0], edges[-1] = 0.0, 1.0
-        return tuple(edges.tolist())
+    def borders(self, log: bool) -> NDArray[np.float64]:
+        """f64[count + 1] in [0, 1]: where the cells end on their own scale.
+
+        Half a step beside each number; those of a log scale have a step of one.
+        """
+        marks = np.arange(self.count + 1, dtype=np.float64)
+        if not log:
+            return marks / self.count
+        marks = self.low - 0.5 + marks
+        places = np.log(marks / marks[0]) / math.log(marks[-1] / marks[0])
+        return np.minimum(places, 1.0)  # the last may round to more
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,6 +189,7 @@ class Wide:
 
     lattice: Lattice
     log: bool
+    warp: Warp | None = None
 
     def decode(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """i64[P] or f64[P] of the lattice."""
@@ -199,19 +208,21 @@ class Wide:
 
     def _middle(self, level: NDArray[np.int64]) -> NDArray[np.float32]:
         if self.log:
-            x = self._scale().coordinate(self.lattice.low + level.astype(np.float64))
+            place = self._scale().place(self.lattice.low + level.astype(np.float64))
         else:
-            x = ((level + 0.5) / self.lattice.count).astype(np.float32)
+            place = (level + 0.5) / self.lattice.count
+        x = _coordinate(place, self.warp)
         return _keep_end(x, level == self.lattice.count - 1)
 
     def _level(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         low, step, count = self.lattice.low, self.lattice.step, self.lattice.count
+        place = _placed(x, self.warp)
         if self.log:  # the step is one
-            value = self._scale().value(x)
+            value = self._scale().value(place)
             cell = value - low + 0.5
             level = self._scale().rounded(value) - low + 0.5
         else:
-            cell = level = x.astype(np.float64) * count
+            cell = level = place.astype(np.float64) * count
             if count >= _RESOLVED:
                 steps = round_decimal(
                     low / step + cell - 0.5, math.ceil(math.log10(count * SPACING))
@@ -230,9 +241,24 @@ def _keep_end(x: NDArray[np.float32], last: NDArray[np.bool_]) -> NDArray[np.flo
     return np.where(last, x, np.minimum(x, _BELOW_ONE))
 
 
-def numbers(lattice: Lattice, log: bool) -> Levels | Wide:
+def _placed(x: NDArray[np.float32], warp: Warp | None) -> NDArray[Any]:
+    """The places of an interval that coordinates stand for, [P] in [0, 1]."""
+    return x if warp is None else warp.place(x)
+
+
+def _coordinate(place: NDArray[np.float64], warp: Warp | None) -> NDArray[np.float32]:
+    """f32[P] in [0, 1]: the coordinates of places of an interval."""
+    return (place if warp is None else warp.coordinate(place)).astype(np.float32)
+
+
+def numbers(lattice: Lattice, log: bool, warp: Warp | None = None) -> Levels | Wide:
     """The codec of a lattice: cells where there are few levels, an interval if many."""
     if lattice.count > MAX_LEVELS:
-        return Wide(lattice, log)
+        return Wide(lattice, log, warp)
     values = lattice.value(np.arange(lattice.count, dtype=np.int64))
-    return Levels(values.tolist(), values.dtype, lattice.edges() if log else ())
+    edges: tuple[float, ...] = ()
+    if warp is not None:
+        edges = cells(np.diff(warp.coordinate(lattice.borders(log))))
+    elif log:
+        edges = float32_edges(lattice.borders(log))
+    return Levels(values.tolist(), values.dtype, edges)

@@ -97,12 +97,21 @@ def _alike(parent: int, size: int, graph: Graph) -> list[tuple[int, int]]:
     return [(levels[0], len(levels)) for levels in members.values()]
 
 
-def in_words(size: int | float, dimensions: Collection[Dimension]) -> str:
-    """The size of a space as it is printed."""
+def in_words(
+    size: int | float, dimensions: Collection[Dimension], *, most: bool = False
+) -> str:
+    """The size of a space as it is printed.
+
+    Args:
+        size: The number of configurations.
+        dimensions: What it searches.
+        most: Whether constraints make it fewer.
+    """
     head = f"{len(dimensions)} dimension{'' if len(dimensions) == 1 else 's'}"
+    head = f"{head}, at most" if most and not isinstance(size, float) else f"{head},"
     if isinstance(size, float):
         continuous = sum(math.isinf(dimension.size) for dimension in dimensions)
-        return f"{head}, {continuous} continuous: infinitely many configurations"
+        return f"{head} {continuous} continuous: infinitely many configurations"
     if size < 10**12:
-        return f"{head}, {size:,} configurations"
-    return f"{head}, about 1e{math.floor(math.log10(size))} configurations"
+        return f"{head} {size:,} configurations"
+    return f"{head} about 1e{math.floor(math.log10(size))} configurations"

@@ -166,5 +166,7 @@ class Dimension(abc.ABC):
             if not field.kw_only:
                 shown.append(repr(list(value) if isinstance(value, tuple) else value))
             elif value is not field.default:
+                if field.name == "weights" and isinstance(value, tuple):
+                    value = list(value)
                 shown.append(f"{field.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"

@@ -12,6 +12,7 @@ import numpy as np
 from evotune._contracts import Kind
 from evotune.space._codec import Continuous, Lattice, Levels, Wide, numbers
 from evotune.space._numeric import Numeric
+from evotune.space._prior import Prior
 from evotune.space._scale import Scale
 from evotune.space._values import is_finite, plain
 
@@ -30,6 +31,9 @@ class Float(Numeric):
         high: The largest value, finite.
         log: Whether the search moves by factors instead of differences; needs low > 0.
         step: The distance between neighbouring values; it must divide ``high - low``.
+        prior: Where good values are believed to lie, `Normal` or `Beta`; None for
+            anywhere. Where a prior hardly goes, values are kept to about 3e-5 of the
+            interval only.
         default: The value of a trial that leaves this dimension out; None for none.
         when: The values of other dimensions under which this one is active.
 
@@ -45,6 +49,7 @@ class Float(Numeric):
     _: dataclasses.KW_ONLY
     log: bool = False
     step: float | None = None
+    prior: Prior | None = None
     default: float | None = None
     when: Mapping[str, Any] | None = None
 
@@ -79,11 +84,11 @@ class Float(Numeric):
         return near
 
     def codec(self) -> Continuous | Levels | Wide:
-        """An interval, or cells of equal size where there is a step."""
+        """An interval, or cells where there is a step: equal ones without a prior."""
         lattice = self._lattice()
         if lattice is None:
-            return Continuous(Scale(self.low, self.high, self.log))
-        return numbers(lattice, log=False)
+            return Continuous(Scale(self.low, self.high, self.log), self._warp())
+        return numbers(lattice, log=False, warp=self._warp())
 
     def _lattice(self) -> Lattice | None:
         if self.step is None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from evotune._contracts import Kind
 from evotune.space._codec import Lattice, Levels, Wide, numbers
 from evotune.space._numeric import LARGEST, Numeric
+from evotune.space._prior import Prior
 from evotune.space._values import is_finite, plain
 
 
@@ -25,6 +26,8 @@ class Int(Numeric):
         high: The largest value.
         log: Whether the search moves by factors instead of differences; needs low > 0.
         step: The distance between neighbouring values; it must divide ``high - low``.
+        prior: Where good values are believed to lie, `Normal` or `Beta`, over half a
+            step more at each end; None for anywhere.
         default: The value of a trial that leaves this dimension out; None for none.
         when: The values of other dimensions under which this one is active.
 
@@ -40,6 +43,7 @@ class Int(Numeric):
     _: dataclasses.KW_ONLY
     log: bool = False
     step: int | None = None
+    prior: Prior | None = None
     default: int | None = None
     when: Mapping[str, Any] | None = None
 
@@ -68,8 +72,8 @@ class Int(Numeric):
         return number
 
     def codec(self) -> Levels | Wide:
-        """Cells of equal size, or of log-spaced edges."""
-        return numbers(self._lattice(), self.log)
+        """Cells of equal size, of log-spaced edges, or as wide as a prior says."""
+        return numbers(self._lattice(), self.log, self._warp())
 
     def _lattice(self) -> Lattice:
         return Lattice.ints(self.low, self.high, self.step or 1)

@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evotune._errors import SpaceError, nearest
 from evotune.space._choices import Bool, Categorical
 from evotune.space._dimension import Dimension
 from evotune.space._float import Float
+from evotune.space._forbidden import Forbidden
 from evotune.space._int import Int
+from evotune.space._ordinal import Ordinal
+from evotune.space._prior import Beta, Normal, Prior
+from evotune.space._rules import Rule, Written
 
-SCHEMA_VERSION = 1
-"""Of the JSON form; raised whenever an older reader would misread it."""
+SCHEMA_VERSION = 2
+"""Of the JSON form; raised whenever an older reader would misread it.
+
+Version 2 has constraints; a space without any is written as version 1.
+"""
 
 _TYPES: dict[str, type[Dimension]] = {
     "float": Float,
     "int": Int,
     "categorical": Categorical,
+    "ordinal": Ordinal,
     "bool": Bool,
 }
 
+_PRIORS: dict[str, type[Prior]] = {"normal": Normal, "beta": Beta}
 
-def dumps(dimensions: Mapping[str, Dimension], constants: Mapping[str, Any]) -> str:
+
+def dumps(
+    dimensions: Mapping[str, Dimension],
+    constants: Mapping[str, Any],
+    rules: Sequence[Rule] = (),
+) -> str:
     """The space as JSON, which `loads` reads back.
 
     Raises:
         SpaceError: If a choice or constant is no string, number, boolean, None or tuple
-            of these.
+            of these, or a rule is a function.
     """
-    return json.dumps(_document(dimensions, constants, exact=True), allow_nan=False)
+    found = _document(dimensions, constants, rules, exact=True)
+    return json.dumps(found, allow_nan=False)
 
 
-def loads(document: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The dimensions and constants by name, from JSON text or what was read from it.
+def loads(
+    document: str | Mapping[str, Any],
+) -> tuple[dict[str, Any], list[str | Forbidden]]:
+    """Dimensions and constants by name, and rules, from JSON or what was read from it.
 
     Raises:
         SpaceError: If the text is no JSON, or no space that this version can read.
@@ -55,16 +73,17 @@ def loads(document: str | Mapping[str, Any]) -> dict[str, Any]:
             f"`schema_version` and `dimensions`, but got {document!r:.80}."
         )
     version = document.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise SpaceError(
-            f"`schema_version` of a space must be {SCHEMA_VERSION}, but got "
+            f"`schema_version` of a space must be 1 to {SCHEMA_VERSION}, but got "
             f"{version!r}. It was written by another version of evotune: read it with "
             "that version, or with a newer one."
         )
     try:
         entries = dict(map(_dimension, document["dimensions"]))
         constants = document.get("constants", {})
-        return entries | {name: _value(value) for name, value in constants.items()}
+        entries |= {name: _value(value) for name, value in constants.items()}
+        return entries, list(map(_read_rule, document.get("constraints", [])))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SpaceError(
             f"The JSON of a space is damaged: {error}. Write it anew with "
@@ -73,20 +92,26 @@ def loads(document: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(
-    dimensions: Mapping[str, Dimension], constants: Mapping[str, Any]
+    dimensions: Mapping[str, Dimension],
+    constants: Mapping[str, Any],
+    rules: Sequence[Rule] = (),
 ) -> str:
     """Twelve hex digits that two spaces share if, in practice, they are equal.
 
     Values that JSON cannot hold count by the name they are imported under, or else by
     their ``repr`` without addresses, so that every process finds the same digits.
     """
-    document = _document(dimensions, constants, exact=False)
+    document = _document(dimensions, constants, rules, exact=False)
     text = json.dumps(document, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _document(
-    dimensions: Mapping[str, Dimension], constants: Mapping[str, Any], *, exact: bool
+    dimensions: Mapping[str, Dimension],
+    constants: Mapping[str, Any],
+    rules: Sequence[Rule],
+    *,
+    exact: bool,
 ) -> dict[str, Any]:
     kinds = {type_: name for name, type_ in _TYPES.items()}
     listed = []
@@ -98,17 +123,54 @@ def _document(
                     parent: [_plain(choice, parent, exact) for choice in choices]
                     for parent, choices in value.items()
                 }
-            elif field == "choices":
+            elif field in ("choices", "weights") and value is not None:
                 entry[field] = [_plain(choice, name, exact) for choice in value]
+            elif isinstance(value, Prior):
+                entry[field] = _prior(value)
             elif value is not None:
                 entry[field] = _plain(value, name, exact)
         listed.append(entry)
     fixed = {name: _plain(value, name, exact) for name, value in constants.items()}
+    if not rules:
+        return {"schema_version": 1, "dimensions": listed, "constants": fixed}
     return {
         "schema_version": SCHEMA_VERSION,
         "dimensions": listed,
         "constants": fixed,
+        "constraints": [_rule(rule, exact) for rule in rules],
     }
+
+
+def _rule(rule: Rule, exact: bool) -> Any:
+    """A rule as its text, or as an object of its values."""
+    if isinstance(rule, Written):
+        return rule.given
+    if isinstance(rule, Forbidden):
+        values = {
+            name: [_plain(value, name, exact) for value in options]
+            for name, options in rule.values.items()
+        }
+        return {"forbidden": values}
+    if not exact:
+        return {"object": _describe(rule.given)}
+    raise SpaceError(
+        "A constraint is written as JSON, and a study with `storage` recorded, only if "
+        f"it is an expression or a Forbidden, but {rule!r} is a function. Write it as "
+        "text, such as `constraints=['width * depth <= 512']`."
+    )
+
+
+def _read_rule(rule: Any) -> str | Forbidden:
+    if isinstance(rule, str):
+        return rule
+    values = rule["forbidden"].items()
+    return Forbidden({name: list(map(_value, each)) for name, each in values})
+
+
+def _prior(prior: Prior) -> dict[str, Any]:
+    """A prior as an object with its kind and its numbers."""
+    (kind,) = (name for name, type_ in _PRIORS.items() if type(prior) is type_)
+    return {"type": kind, **dataclasses.asdict(prior)}  # type: ignore[call-overload]
 
 
 def _plain(value: Any, name: str, exact: bool) -> Any:
@@ -162,4 +224,7 @@ def _dimension(entry: Mapping[str, Any]) -> tuple[str, Dimension]:
         fields["choices"] = list(map(_value, fields["choices"]))
     if "default" in fields:
         fields["default"] = _value(fields["default"])
+    if "prior" in fields:
+        numbers = dict(fields["prior"])
+        fields["prior"] = _PRIORS[numbers.pop("type")](**numbers)
     return name, _TYPES[kind](**fields | {"when": when})

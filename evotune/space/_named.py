@@ -11,6 +11,7 @@ from evotune.space._conditions import Graph
 from evotune.space._counting import in_words
 from evotune.space._cube import Cube
 from evotune.space._dimension import Dimension
+from evotune.space._rules import Rule
 from evotune.space._values import typed
 
 
@@ -21,6 +22,7 @@ class Named(abc.ABC):
     _constants: dict[str, Any]
     _graph: Graph
     _cube: Cube
+    _rules: tuple[Rule, ...]
 
     @property
     @abc.abstractmethod
@@ -32,7 +34,7 @@ class Named(abc.ABC):
         """Whether parameters lie in the space."""
 
     def _content(self) -> tuple[Any, ...]:
-        return tuple(self._dimensions.items()), typed(self._constants)
+        return tuple(self._dimensions.items()), typed(self._constants), self._rules
 
     def __len__(self) -> int:
         return len(self._dimensions)
@@ -61,7 +63,8 @@ class Named(abc.ABC):
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(
             f"A Space cannot be changed, but {name!r} was set. Make a new one: "
-            "`Space({**space.dimensions, **space.constants, 'width': Int(16, 64)})`."
+            "`Space({**space.dimensions, **space.constants, 'width': Int(16, 64)}, "
+            "constraints=space.constraints)`."
         )
 
     def __delattr__(self, name: str) -> NoReturn:
@@ -72,9 +75,17 @@ class Named(abc.ABC):
 
     def __repr__(self) -> str:
         entries = {**self._dimensions, **self._constants}
-        head = f"Space(  # {in_words(self.size, self._dimensions.values())}"
-        if all(name.isidentifier() and not keyword.iskeyword(name) for name in entries):
+        words = in_words(self.size, self._dimensions.values(), most=bool(self._rules))
+        head = f"Space(  # {words}"
+        tail = [f"    constraints={list(self._rules)!r},"] if self._rules else []
+        if all(map(_is_keyword, entries)):
             lines = [f"    {name}={value!r}," for name, value in entries.items()]
-            return "\n".join([head, *lines, ")"])
+            return "\n".join([head, *lines, *tail, ")"])
         lines = [f"        {name!r}: {value!r}," for name, value in entries.items()]
-        return "\n".join([head, "    {", *lines, "    }", ")"])
+        end = "    }," if tail else "    }"
+        return "\n".join([head, "    {", *lines, end, *tail, ")"])
+
+
+def _is_keyword(name: str) -> bool:
+    """Whether an entry of that name can be passed to `Space` by keyword."""
+    return name.isidentifier() and not keyword.iskeyword(name) and name != "constraints"

@@ -9,16 +9,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evotune.space._named import Named
+from evotune.space._constrained import Constrained, narrowed_rules
 from evotune.space._narrowing import best_params, check_share, narrow
 
 
-class Narrowable(Named):
+class Narrowable(Constrained):
     """`around` and `refine`, for `Space` alone."""
 
     @abc.abstractmethod
     def __init__(
-        self, mapping: Mapping[str, Any] | None = None, /, **dimensions: Any
+        self,
+        mapping: Mapping[str, Any] | None = None,
+        /,
+        *,
+        constraints: Any = (),
+        **dimensions: Any,
     ) -> None:
         """A space of ``mapping``, followed by the keyword arguments."""
 
@@ -40,10 +45,12 @@ class Narrowable(Named):
         """A narrower space around one trial.
 
         Intervals shrink around its values on their own scale (by factors where
-        ``log``), and slide so as to stay inside the present bounds; steps are kept.
-        Choices become constants, except where conditions on them are open; conditions
+        ``log``), and slide so as to stay inside the present bounds; steps are kept, and
+        ordinal choices are left likewise, two at least. Categorical ones
+        become constants, except where conditions on them are open; conditions
         that are decided go, and with them the dimensions that can no longer be active.
-        A default that falls outside becomes the trial's value.
+        A default that falls outside becomes the trial's value, and a prior, or weights,
+        of a dimension that is narrowed go: what was found replaces what was believed.
 
         Args:
             params: The parameters of the trial, such as ``result.best_params``.
@@ -117,8 +124,10 @@ class Narrowable(Named):
         }
         names = list(self)
         order = [names[index] for index in self._graph.order]
-        return type(self)(
-            narrow(
-                self._dimensions, self._constants, order, good, width=width, only=only
-            )
+        entries = narrow(
+            self._dimensions, self._constants, order, good, width=width, only=only
         )
+        rules = narrowed_rules(
+            self._rules, [*self._dimensions, *self._constants], entries
+        )
+        return type(self)(entries, constraints=rules)

@@ -11,7 +11,9 @@ import numpy as np
 
 from evotune._errors import HyperparameterError, SpaceError, nearest
 from evotune.space._dimension import Dimension
+from evotune.space._int import Int
 from evotune.space._numeric import Numeric
+from evotune.space._ordinal import Ordinal
 from evotune.space._scale import Scale
 
 
@@ -159,19 +161,23 @@ def _open_conditions(
 def _narrower(dimension: Any, values: Sequence[Any], width: float) -> Any:
     """A dimension around ``values``; the choice itself where only one is left.
 
-    A default that fell outside becomes the best of the values.
+    A default that fell outside becomes the best of the values. Where trials narrow a
+    dimension, they take the place of its prior or weights.
     """
     values = [dimension.check(value) for value in values]
+    changes: dict[str, Any]
     if isinstance(dimension, Numeric):
         low, high = _bounds(dimension, values, width)
-        changes = {"low": low, "high": high}
+        if (low, high) == (dimension.low, dimension.high):
+            return dimension
+        changes = {"low": low, "high": high, "prior": None}
     else:
-        left = [choice for choice in dimension.values if choice in values]
+        left = _choices_left(dimension, values, width)
         if len(left) == 1:
             return left[0]
         if len(left) == len(dimension.values):
             return dimension
-        changes = {"choices": left}
+        changes = {"choices": left, "weights": None}
     new = _changed(dimension, **changes, default=None)
     if new.problems(""):  # closer than floats can be told apart
         return dimension
@@ -179,6 +185,16 @@ def _narrower(dimension: Any, values: Sequence[Any], width: float) -> Any:
     if default is None or _has(new, default):
         return _changed(new, default=default)
     return _changed(new, default=values[0])
+
+
+def _choices_left(dimension: Any, values: Sequence[Any], width: float) -> list[Any]:
+    """The choices among ``values``, or about them where choices have an order."""
+    choices = dimension.values
+    if not isinstance(dimension, Ordinal):
+        return [choice for choice in choices if choice in values]
+    places = [choices.index(value) for value in values]
+    first, last = _bounds(Int(0, len(choices) - 1), places, width)
+    return list(choices[first : last + 1])
 
 
 def _bounds(dimension: Numeric, values: Sequence[Any], width: float) -> tuple[Any, Any]:

@@ -12,6 +12,8 @@ import numpy as np
 from evotune._contracts import Kind
 from evotune.space._codec import Lattice
 from evotune.space._dimension import Dimension
+from evotune.space._prior import Prior, Warp
+from evotune.space._scale import Scale
 
 LARGEST = 2**40
 """Of integers, so that float64 tells them apart on a log axis as well."""
@@ -29,6 +31,7 @@ class Numeric(Dimension):
     high: Any
     log: bool
     step: Any
+    prior: Prior | None
     default: Any
 
     @abc.abstractmethod
@@ -52,7 +55,26 @@ class Numeric(Dimension):
         if found:
             return found
         rules = (self._order_problem, self._log_problem, self._step_problem)
-        return [problem for rule in rules if (problem := rule(name))]
+        found = [problem for rule in rules if (problem := rule(name))]
+        return found or self._prior_problems(name)
+
+    def _prior_problems(self, name: str) -> list[str]:
+        if self.prior is None:
+            return []
+        if not isinstance(self.prior, Prior):
+            return [
+                f"`prior` of {name!r} must be a Normal or a Beta, but got "
+                f"{self.prior!r}. Use `prior=et.space.Normal(mean, std)`."
+            ]
+        return self.prior.problems(name, self.low, self.high, self.log)
+
+    def _warp(self) -> Warp | None:
+        """How the prior lays out [0, 1]; None without one."""
+        if self.prior is None:
+            return None
+        beyond = 0.0 if self._lattice() is None else 0.5 * (self.step or 1)
+        low, high = self.low - beyond, self.high + beyond
+        return Warp(self.prior, Scale(low, high, self.log))
 
     def _order_problem(self, name: str) -> str:
         low, high = self.low, self.high

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,22 +64,22 @@ class Scale:
     high: float
     log: bool
 
-    def value(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """f64[P] of the interval at the coordinates ``x``, f32[P] in [0, 1]."""
+    def value(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """f64[P] of the interval at the places ``x``, f32[P] or f64[P] in [0, 1]."""
         wide = x.astype(np.float64)
         if self.log:
             start = math.log(self.low)
             return np.exp(start + wide * (math.log(self.high) - start))
         return self.low + wide * (self.high - self.low)
 
-    def coordinate(self, value: NDArray[np.float64]) -> NDArray[np.float32]:
-        """f32[P] in [0, 1] of the values, f64[P] of the interval."""
+    def place(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """f64[P] in [0, 1] of the values, f64[P] of the interval."""
         if self.log:
             start = math.log(self.low)
             x = (np.log(value) - start) / (math.log(self.high) - start)
         else:
             x = (value - self.low) / (self.high - self.low)
-        return np.clip(x, 0.0, 1.0).astype(np.float32)
+        return np.clip(x, 0.0, 1.0)
 
     def rounded(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         """Each value at the decimal resolution that a float32 coordinate has there.

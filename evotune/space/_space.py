@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from evotune._contracts import Geometry
 from evotune._errors import HyperparameterError
 from evotune.space import _json
 from evotune.space._codec import Levels
+from evotune.space._constrained import rules_of
 from evotune.space._counting import count
 from evotune.space._cube import Columns, Cube
 from evotune.space._dimension import Dimension
@@ -31,6 +31,9 @@ class Space(Narrowable):
     A dimension whose conditions (``when``) do not hold is inactive: it has no value in
     `params`, and its column is set to one canonical coordinate, so that two rows which
     differ only there are the same.
+
+    Constraints say which combinations are allowed. The cube has the others, too: an
+    algorithm may propose them, and the study sees to it that nobody trains them.
 
     As a collection a space holds the names that it searches: ``len(space)`` is D,
     iteration gives the names, ``space["width"]`` the dimension. ``name in space`` asks
@@ -57,19 +60,30 @@ class Space(Narrowable):
     """
 
     def __init__(
-        self, mapping: Mapping[str, Any] | None = None, /, **dimensions: Any
+        self,
+        mapping: Mapping[str, Any] | None = None,
+        /,
+        *,
+        constraints: Any = (),  # a type of its own would bind `**dimensions`
+        **dimensions: Any,
     ) -> None:
         """A space of ``mapping``, followed by the keyword arguments.
 
         Args:
             mapping: Dimensions and constants by name; for names with dots, such as
                 "optimizer.learning_rate".
+            constraints: A list of what configurations must keep: expressions such as
+                "width * depth <= 512", functions of a configuration (a mapping of its
+                active parameters and constants) that answer True where it is allowed,
+                and `Forbidden` combinations. One that asks for an inactive dimension
+                does not apply.
             **dimensions: Dimensions and constants by name. Whatever is not a
                 `Dimension` is a constant: passed on to the task, never searched.
 
         Raises:
             SpaceError: If the space is empty, or any name, dimension, constant or
-                condition breaks a rule; lists every problem found.
+                condition breaks a rule; lists every problem found. If a constraint
+                fails, or they allow no configuration of many.
             TypeError: If ``mapping`` is no mapping.
         """
         searched, constants, graph = build(mapping, dimensions)
@@ -78,7 +92,9 @@ class Space(Narrowable):
             _constants=constants,
             _graph=graph,
             _cube=Cube(searched, constants, graph),
+            _rules=rules_of(constraints, {**searched, **constants}),
         )
+        self._check_constraints()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,14 +113,17 @@ class Space(Narrowable):
 
     @functools.cached_property
     def size(self) -> int | float:
-        """Number of distinct configurations; ``math.inf`` if any is continuous."""
+        """Number of distinct configurations; ``math.inf`` if any is continuous.
+
+        Those that constraints forbid are counted, too.
+        """
         sizes = [dimension.size for dimension in self._dimensions.values()]
         return count(sizes, self._graph)
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits of the content, the same in every process."""
-        return _json.fingerprint(self._dimensions, self._constants)
+        return _json.fingerprint(self._dimensions, self._constants, self._rules)
 
     def geometry(self, structural: Collection[str] = ()) -> Geometry:
         """The unit cube as an algorithm sees it: static and hashable.
@@ -188,7 +207,8 @@ class Space(Narrowable):
 
         A missing dimension must be inactive or have a default. Values of inactive
         dimensions, and constants with their own value, are accepted and have no effect.
-        Floats are kept to the resolution that `Float` states.
+        Floats are kept to the resolution that `Float` states. Constraints are not
+        looked at: see `contains` and `allowed`.
 
         Args:
             params: P mappings of names to values, as `params` returns them.
@@ -208,38 +228,23 @@ class Space(Narrowable):
         return self._cube.encode(params)
 
     def contains(self, params: Mapping[str, Any]) -> bool:
-        """Whether `encode` takes these parameters: names known, values allowed."""
+        """Whether names are known, and values and their combination allowed."""
         if not isinstance(params, Mapping):
             return False
         try:
-            self._cube.encode([params])
+            x = self._cube.encode([params])
         except HyperparameterError:
             return False
-        return True
-
-    def sample(self, n: int, *, seed: int) -> list[dict[str, Any]]:
-        """``n`` random dictionaries of parameters, uniform over the unit cube.
-
-        Args:
-            n: How many; the first of more are the same.
-            seed: Any non-negative int; the same seed gives the same samples.
-
-        Raises:
-            ValueError: If ``n`` is negative.
-        """
-        if operator.index(n) < 0:
-            raise ValueError(f"`n` must be at least 0, but got {n}. Use `n=1` or more.")
-        generator = np.random.default_rng(seed)
-        return self.params(generator.random((n, len(self)), np.float32))
+        return bool(self.allowed(x)[0])
 
     def to_json(self) -> str:
         """The space as JSON text, with its ``schema_version``.
 
         Raises:
             SpaceError: If a choice or constant is no string, number, boolean, None or
-                tuple of these.
+                tuple of these, or a constraint is a function.
         """
-        return _json.dumps(self._dimensions, self._constants)
+        return _json.dumps(self._dimensions, self._constants, self._rules)
 
     @classmethod
     def from_json(cls, document: str | Mapping[str, Any]) -> Space:
@@ -252,4 +257,5 @@ class Space(Narrowable):
             SpaceError: If it is damaged, or of a ``schema_version`` that this version
                 cannot read.
         """
-        return cls(_json.loads(document))
+        entries, rules = _json.loads(document)
+        return cls(entries, constraints=rules)

@@ -101,11 +101,14 @@ class AlgorithmContract:
         geometries: The spaces it is tested in, by name.
         any_order: Whether results may come in parts and in any order without changing
             what is proposed next. Asynchronous methods set it to False.
+        rounding: By how much numbers of a state may differ under jit and without it,
+            relative and absolute: a fused multiplication and addition rounds once.
     """
 
     algorithm: Algorithm
     geometries: ClassVar[Mapping[str, Geometry]] = GEOMETRIES
     any_order: bool = True
+    rounding: float = 0.0
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         """Runs each test that takes a ``geometry`` in all of them."""
@@ -282,8 +285,7 @@ class AlgorithmContract:
         np.testing.assert_array_equal(np.asarray(eager.trial), proposal.trial)
         np.testing.assert_allclose(np.asarray(eager.x), proposal.x, rtol=0, atol=2e-6)
         for a, b in zip(told, jax.tree.leaves(run.tell(state, outcome)), strict=True):
-            # Numbers may differ by what a fused multiplication and addition rounds off.
-            few = 1e-5 if jnp.issubdtype(a.dtype, jnp.floating) else 0.0
+            few = self.rounding if jnp.issubdtype(a.dtype, jnp.floating) else 0.0
             np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=few, atol=few)
 
     def test_searches_over_seeds_can_be_vmapped(self) -> None:

@@ -46,9 +46,14 @@ def log_integer(low: int, high: int, *, when: tuple[Condition, ...] = ()) -> Axi
     return Axis(kind=Kind.INT, levels=levels, edges=edges, structural=True, when=when)
 
 
-def choice(levels: int, *, when: tuple[Condition, ...] = ()) -> Axis:
-    """One of ``levels`` unordered choices."""
-    return Axis(kind=Kind.CATEGORICAL, levels=levels, when=when)
+def choice(
+    levels: int,
+    *,
+    edges: tuple[float, ...] = (),
+    when: tuple[Condition, ...] = (),
+) -> Axis:
+    """One of ``levels`` unordered choices, of unequal cells where there are edges."""
+    return Axis(kind=Kind.CATEGORICAL, levels=levels, edges=edges, when=when)
 
 
 def cube(*axes: Axis) -> Geometry:
@@ -91,7 +96,7 @@ GEOMETRIES: dict[str, Geometry] = {
         choice(3),
         floating(when=_when(0, 0)),
         log_integer(4, 32, when=_when(0, 1, 2)),
-        choice(4, when=_when(0, 2)),
+        choice(4, edges=(0.0, 0.5, 0.75, 0.875, 1.0), when=_when(0, 2)),
         integer(5, when=_when(3, 1, 3)),
         floating(when=(*_when(0, 2), *_when(4, 0, 1))),
     ),

@@ -12,7 +12,7 @@ from scipy import stats
 
 from evotune._contracts import Status, pending
 from evotune.algorithms import CMAES
-from evotune.algorithms._chances import even_chances, learnt_chances, levels_drawn
+from evotune.algorithms._chances import first_chances, learnt_chances, levels_drawn
 from evotune.algorithms._gaussian import (
     learnt,
     rank_weights,
@@ -131,7 +131,7 @@ def test_no_level_is_ever_out_of_reach() -> None:
 
 def test_chances_follow_the_better_half_and_keep_a_margin() -> None:
     space = cube(choice(2), floating(), choice(4))
-    chances = jnp.asarray(even_chances(space))
+    chances = jnp.asarray(first_chances(space))
     x = np.asarray([[0.25, 0.5, 0.125], [0.75, 0.5, 0.125]] * 4, np.float32)
     weight = np.full(8, 1 / 8, np.float32)
     step = hasty_jit(lambda chances: learnt_chances(chances, x, weight, space))

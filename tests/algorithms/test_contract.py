@@ -65,6 +65,7 @@ class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
 class TestDifferentialEvolution(AlgorithmContract):
     algorithm = ea.DifferentialEvolution(population_size=12)
     geometries: ClassVar = FEW
+    rounding = 1e-5
 
     def best(self, state):
         return float(state.population.fitness.max())
@@ -88,6 +89,7 @@ class TestParticleSwarm(AlgorithmContract):
 class TestCMAES(AlgorithmContract):
     algorithm = ea.CMAES(batch_size=12)
     geometries: ClassVar = FEW
+    rounding = 1e-5
 
 
 class TestGeneticAlgorithmWithASurrogate(TestGeneticAlgorithm):

@@ -44,10 +44,15 @@ def test_grid_points_are_those_of_the_whole_product_made_canonical(name) -> None
     """An independent count: all combinations, canonical, without repeats."""
     geometry = BOUNDED[name]
     axes = []
-    for kind, count in zip(geometry.kinds, geometry.levels, strict=True):
+    for kind, count, edges in zip(
+        geometry.kinds, geometry.levels, geometry.edges, strict=True
+    ):
         size = count if kind.value == "categorical" else min(count or 2, 2)
         ends = np.linspace(0, 1, size) if count == 0 or size == 2 else None
-        axes.append(ends if ends is not None else (np.arange(size) + 0.5) / size)
+        middles = (np.arange(size) + 0.5) / size
+        if edges:
+            middles = np.add(edges[:-1], edges[1:]) / 2
+        axes.append(ends if ends is not None else middles)
     product = jnp.asarray(list(itertools.product(*axes)), jnp.float32)
     expected = {
         tuple(row) for row in np.asarray(canonicalise(product, geometry)).tolist()

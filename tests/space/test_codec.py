@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from evotune.space import Bool, Categorical, Float, Int, Space
+from evotune.space import (
+    Beta,
+    Bool,
+    Categorical,
+    Float,
+    Int,
+    Normal,
+    Ordinal,
+    Space,
+)
 from evotune.space._scale import round_decimal
 
 ENDS = [
@@ -71,13 +81,45 @@ def ints(draw):
     return Int(low, low + step * (count + draw(st.integers(0, 9))), step=step)
 
 
-choices = st.lists(
-    st.text(max_size=3) | st.integers() | st.none() | st.tuples(st.integers()),
-    min_size=2,
-    max_size=9,
-    unique=True,
-).map(Categorical)
-numeric = floats() | steps() | ints()
+@st.composite
+def believed(draw):
+    """A number with a prior, sharp or flat, anywhere in its bounds."""
+    plain = draw(floats() | steps() | ints())
+    shape = st.floats(0.1, 50)
+    prior = Beta(draw(shape), draw(shape))
+    if draw(st.booleans()):
+        share, spread = draw(st.floats(0, 1)), draw(st.floats(0.001, 10))
+        if plain.log:
+            mean = plain.low * (plain.high / plain.low) ** share
+            std = math.exp(min(spread * math.log(plain.high / plain.low), 700))
+        else:
+            mean = plain.low + share * (plain.high - plain.low)
+            std = spread * (plain.high - plain.low)
+        prior = Normal(min(max(mean, plain.low), plain.high), std)
+    dimension = dataclasses.replace(plain, prior=prior)
+    assume(not dimension.problems("v"))
+    return dimension
+
+
+@st.composite
+def listed(draw):
+    """Choices of any kind, ordered or not, with weights or without."""
+    values = draw(
+        st.lists(
+            st.text(max_size=3) | st.integers() | st.none() | st.tuples(st.integers()),
+            min_size=2,
+            max_size=9,
+            unique=True,
+        )
+    )
+    size = len(values)
+    weight = st.floats(1e-12, 1e12) | st.integers(1, 9)
+    weights = draw(st.none() | st.lists(weight, min_size=size, max_size=size))
+    return draw(st.sampled_from([Categorical, Ordinal]))(values, weights=weights)
+
+
+choices = listed()
+numeric = floats() | steps() | ints() | believed()
 dimensions = numeric | choices | st.just(Bool())
 
 
@@ -112,7 +154,7 @@ def test_order_is_kept(dimension, x):
 def test_decoded_values_are_of_plain_types(dimension, x):
     kinds = {Float: float, Int: int, Bool: bool}
     for row in Space(v=dimension).params(x):
-        if not isinstance(dimension, Categorical):
+        if type(dimension) in kinds:
             assert type(row["v"]) is kinds[type(dimension)]
 
 
@@ -191,6 +233,7 @@ def test_each_level_owns_a_cell_around_its_middle(dimension):
         (Int(1, 10**9 + 1), 10**9),
         (Int(7, 10**9), 10**6),
         (Int(1, 2**40 - 1), 10**12),
+        (Int(92664, 93245, log=True, prior=Beta(1, 1)), 92664),  # a log above one
     ],
 )
 def test_a_bound_shadows_no_value_beside_it(dimension, value):

@@ -14,7 +14,7 @@ import pytest
 
 import evotune.space
 from evotune._errors import SpaceError
-from evotune.space import Bool, Categorical, Float, Int, Space
+from evotune.space import Beta, Bool, Categorical, Float, Int, Normal, Ordinal, Space
 
 WRONG = [
     (Float(1, 0), r"Swap them: `Float\(0.0, 1.0\)`"),
@@ -67,6 +67,25 @@ WRONG = [
     (Categorical([0.0, 1, 0]), "0.0 and 0 are equal in Python"),
     (Categorical([math.nan, 1.0]), "one is NaN"),
     (Categorical(range(5000)), "at most 4096 values, but got 5000"),
+    (Ordinal({2: 1, 4: 1}), r"its keys, use `Ordinal\(\[2, 4\]\)`"),
+    (Ordinal([32, 64, 32]), "32 is listed twice"),
+    (Ordinal([32, 64], default=48), "`default`.*one of 32, 64, but got 48"),
+    (Categorical(["a", "b"], weights=[1]), r"list of 2 numbers.*got \[1\]"),
+    (Ordinal([1, 2, 4], weights="abc"), r"`weights`.*3 numbers.*`weights=\[3, 1, 1\]`"),
+    (Categorical(["a", "b"], weights=[1, 0]), "above 0.*Remove a choice"),
+    (Categorical(["a", "b"], weights=[1, math.nan]), "finite numbers above 0"),
+    (Float(0, 1, prior=0.5), "must be a Normal or a Beta, but got 0.5"),
+    (Float(0, 1, prior=Normal("a", 1)), "`mean` of the prior.*number, but got 'a'"),
+    (Float(0, 1, prior=Normal(0.5, math.inf)), "`std` of the prior.*finite number"),
+    (Float(0, 1, prior=Normal(2, 1)), "within the bounds, 0.0 to 1.0, but got 2.0"),
+    (Float(0, 1, prior=Normal(0.5, 0)), r"above 0, but got 0.0.*Normal\(0.5, 0.1\)"),
+    (Float(0, 1, prior=Normal(0.5, 1e-9)), "lengths of the interval.*got 1e-09"),
+    (
+        Float(1, 9, log=True, prior=Normal(3, 0.5)),
+        r"a factor above 1.*Normal\(3.0, 2.0",
+    ),
+    (Int(1, 9, prior=Beta(0, 1)), "`alpha` of the prior.*0.1 to 10000, but got 0.0"),
+    (Int(1, 9, prior=Beta(1, "b")), "`beta` of the prior.*got 'b'"),
     (Float(0, 1, when="sgd"), "`when`.*'sgd'"),
     (Float(0, 1, when={}), "`when`.*is empty"),
     (Float(0, 1, when={"a": []}), "allows no value of 'a'"),
@@ -116,7 +135,11 @@ def test_repr_is_the_code_that_makes_the_dimension():
         Float(1e-4, 0.1, log=True, default=0.01),
         Float(0, 1, step=0.1),
         Int(16, 256, log=True),
+        Float(1e-4, 0.1, log=True, prior=Normal(0.01, 3)),
+        Int(1, 64, prior=Beta(1, 3), default=8),
         Categorical(["a", 1, None, ("b", 2.0)], default="a"),
+        Categorical(["a", "b"], weights=[2, 1], default="a"),
+        Ordinal([16, 32, "all"], weights=(0.5, 0.25, 0.25), when={"depth": [1, 2]}),
         Bool(default=False, when={"optimizer": "sgd", "depth": [1, 2]}),
     ):
         assert eval(repr(dimension)) == dimension

@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evotune._errors import SpaceError
-from evotune.space import Bool, Categorical, Float, Int, Space
+from evotune.space import (
+    Beta,
+    Bool,
+    Categorical,
+    Float,
+    Forbidden,
+    Int,
+    Normal,
+    Ordinal,
+    Space,
+)
 
 
 def test_the_fingerprint_is_the_same_in_every_process_and_tells_spaces_apart():
@@ -65,9 +75,10 @@ def test_a_space_survives_json(choices, constant, data):
     space = Space(
         {"a.b": Categorical(choices), "fixed": constant},
         rate=Float(1e-4, 0.1, log=True, default=0.01, when={"a.b": wanted}),
-        steps=Float(0, 1, step=0.1),
-        width=Int(16, 256, log=True),
+        steps=Float(0, 1, step=0.1, prior=Beta(2, 5)),
+        width=Int(16, 256, log=True, prior=Normal(64, 2.0)),
         flag=Bool(default=False, when={"a.b": choices[0:1]}),
+        size=Ordinal(choices[::-1], weights=range(1, len(choices) + 1)),
     )
     text = space.to_json()
     again = Space.from_json(text)
@@ -104,7 +115,7 @@ def test_json_of_schema_version_1_is_read():
     [
         ("{", "cannot be read as JSON"),
         ("[]", "`schema_version` and `dimensions`"),
-        ('{"schema_version": 2, "dimensions": []}', "must be 1, but got 2"),
+        ('{"schema_version": 3, "dimensions": []}', "must be 1 to 2, but got 3"),
         ('{"schema_version": 1, "dimensions": [{}]}', "damaged.*'name'"),
         (
             '{"schema_version": 1, "dimensions": [{"name": "a", "type": "floot"}]}',
@@ -121,6 +132,50 @@ def test_json_of_schema_version_1_is_read():
 def test_json_that_is_no_space_is_refused_with_the_reason(text, words):
     with pytest.raises(SpaceError, match=words):
         Space.from_json(text)
+
+
+def test_constraints_survive_json_and_are_told_apart():
+    entries = {
+        "optimizer": Categorical(["sgd", "adam"]),
+        "net.width": Int(16, 256, log=True),
+        "depth": Int(1, 4),
+        "shape": Categorical([(8, 8), (4, 4, 4)]),
+    }
+    space = Space(
+        entries,
+        constraints=[
+            "net.width * depth <= 512",
+            Forbidden(optimizer="sgd", depth=[3, 4]),
+            Forbidden({"shape": [(8, 8)], "depth": 4}),
+        ],
+    )
+    again = Space.from_json(space.to_json())
+    assert again == space
+    assert again.to_json() == space.to_json()
+    assert again.fingerprint == space.fingerprint
+    plain = Space(entries)
+    assert plain != space
+    assert plain.fingerprint != space.fingerprint
+    assert json.loads(plain.to_json())["schema_version"] == 1, "older readers do"
+    assert json.loads(space.to_json())["schema_version"] == 2
+
+    called = Space(entries, constraints=[_few_weights])
+    assert called.fingerprint not in (plain.fingerprint, space.fingerprint)
+    with pytest.raises(SpaceError, match=r"_few_weights is a function. Write it as"):
+        called.to_json()
+
+
+def _few_weights(c):
+    return c["net.width"] * c["depth"] <= 512
+
+
+def test_fingerprints_of_spaces_without_the_newer_words_are_as_they_were():
+    space = Space(
+        rate=Float(1e-4, 0.1, log=True),
+        width=Int(16, 256),
+        kind=Categorical(["a", "b"]),
+    )
+    assert space.fingerprint == "26168f8a184f"
 
 
 def test_what_json_cannot_hold_is_told_when_it_is_written():
