@@ -1,6 +1,7 @@
-"""evotune beside other tools: `evotune.integrations.optuna`.
+"""evotune beside other tools: ConfigSpace, Optuna.
 
-Each module needs the tool that it is named after, and says so when it is imported.
+Each module, such as `evotune.integrations.optuna`, needs the tool that it is named
+after, and says so when it is imported.
 """
 
 __all__: list[str] = []

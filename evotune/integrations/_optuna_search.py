@@ -24,10 +24,12 @@ from evotune.integrations._optuna_axes import axis, coordinate_of, value_of
 _STATES = {
     Status.RUNNING: TrialState.RUNNING,
     Status.COMPLETE: TrialState.COMPLETE,
-    Status.PRUNED: TrialState.FAIL,
-    Status.DIVERGED: TrialState.FAIL,
+    Status.PRUNED: TrialState.PRUNED,
+    Status.DIVERGED: TrialState.PRUNED,
     Status.FAILED: TrialState.FAIL,
 }
+"""What samplers are told: PRUNED is worse than any value, FAIL says nothing."""
+
 _WITH_STATE = (
     "CmaEsSampler",
     "GridSampler",
@@ -186,8 +188,8 @@ class OptunaSearch:
         """
         fitness = outcome.fitness[:, 0]
         feasible = (outcome.constraints <= 0.0).all(axis=1) & jnp.isfinite(fitness)
-        fails = (outcome.status == Status.COMPLETE) & ~feasible
-        status = jnp.where(fails, Status.FAILED, outcome.status)
+        bad = (outcome.status == Status.COMPLETE) & ~feasible
+        status = jnp.where(bad, Status.DIVERGED, outcome.status)
         trial = jnp.concatenate([state.trial, outcome.trial])
         place = jnp.arange(trial.shape[0])
         later = (trial[None] == trial[:, None]) & (place[None] > place[:, None])

@@ -13,20 +13,22 @@ from optuna.distributions import (
 )
 
 from evotune._errors import SpaceError, raise_all
-from evotune.space import Bool, Categorical, Float, Int, Space
+from evotune.space import Bool, Categorical, Float, Int, Ordinal, Space
 
 
 def to_distributions(space: Space) -> dict[str, BaseDistribution]:
     """Optuna's distribution of each searched dimension, by name.
 
-    Constants are left out, as Optuna has no word for them.
+    Constants are left out, as Optuna has no word for them. The choices of an `Ordinal`
+    lose their order.
 
     Args:
-        space: Without conditions, which Optuna's distributions do not know.
+        space: Without conditions, priors, weights and constraints, which Optuna's
+            distributions do not know.
 
     Raises:
-        SpaceError: If dimensions are conditional, or step on a log scale, or choose
-            among values that Optuna does not store; all of them are listed.
+        SpaceError: If the space has one of these, or choices that Optuna does not
+            store; all of them are listed.
 
     Example:
         >>> import evotune as et
@@ -36,9 +38,9 @@ def to_distributions(space: Space) -> dict[str, BaseDistribution]:
     problems: list[str] = []
     found: dict[str, BaseDistribution] = {}
     for name, dimension in space.dimensions.items():
-        if dimension.when:
+        if unknown := _unknown(dimension):
             problems.append(
-                f"{name!r} has a condition, which Optuna's distributions do not know. "
+                f"{name!r} has {unknown}, which Optuna's distributions do not know. "
                 "Leave it out, or search with an algorithm of evotune."
             )
             continue
@@ -46,15 +48,30 @@ def to_distributions(space: Space) -> dict[str, BaseDistribution]:
             found[name] = _distribution(dimension)
         except ValueError as error:
             problems.append(f"{name!r} has no distribution of Optuna's: {error}")
+    problems += [
+        f"The constraint {rule!r} has no counterpart among Optuna's distributions. "
+        "Leave it out, or search with an algorithm of evotune."
+        for rule in space.constraints
+    ]
     raise_all(problems, SpaceError, "The space")
     return found
+
+
+def _unknown(dimension: Any) -> str:
+    """What a dimension has that no distribution has; "" if nothing."""
+    names = {"when": "a condition", "prior": "a prior", "weights": "weights"}
+    return next((words for name, words in names.items() if _given(dimension, name)), "")
+
+
+def _given(dimension: Any, field: str) -> bool:
+    return getattr(dimension, field, None) is not None
 
 
 def _distribution(dimension: Any) -> BaseDistribution:
     match dimension:
         case Bool():
             return CategoricalDistribution((False, True))
-        case Categorical():
+        case Categorical() | Ordinal():
             return CategoricalDistribution(tuple(dimension.choices))
         case Int():
             step = 1 if dimension.step is None else dimension.step

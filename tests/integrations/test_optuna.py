@@ -60,6 +60,21 @@ def test_conditions_are_refused_with_the_name() -> None:
         to_distributions(space)
 
 
+def test_what_distributions_do_not_know_is_refused_with_the_name() -> None:
+    space = et.Space(
+        rate=et.Float(0.0, 1.0, prior=et.space.Beta(2, 5)),
+        kind=et.Categorical(["a", "b"], weights=[2, 1]),
+        size=et.space.Ordinal([8, 16, 64]),
+        constraints=["size < 64 or rate < 0.5"],
+    )
+    with pytest.raises(et.SpaceError, match="has 3 problems") as caught:
+        to_distributions(space)
+    for words in ("'rate' has a prior", "'kind' has weights", "'size < 64 or rate < 0"):
+        assert words in str(caught.value)
+    ordinal = to_distributions(et.Space(size=et.space.Ordinal([8, 16, 64])))
+    assert from_distributions(ordinal)["size"] == et.Categorical([8, 16, 64])
+
+
 def test_a_search_by_tpe_finds_what_random_search_does_not() -> None:
     """64 trials in batches of 8, on eight paired seeds."""
     best = {}
