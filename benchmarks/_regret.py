@@ -35,7 +35,7 @@ def summary(regrets: Regrets, *, to: str) -> dict[str, dict[str, Any]]:
             "regret": float(np.median(last[side], axis=1).mean()),
             "standard_error": _standard_error(last[side]),
             "mean_rank": float(rank[side]),
-            "against": _paired(last[to], last[side]) if side != to else None,
+            "against": paired(last[to], last[side]) if side != to else None,
             "tables": {
                 name: {
                     "median": float(np.median(curves[:, -1])),
@@ -65,7 +65,7 @@ def _standard_error(last: np.ndarray, resamples: int = 400) -> float:
     return float(np.median(drawn, axis=2).mean(axis=1).std())
 
 
-def _paired(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+def paired(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
     """How often ``ours`` is smaller, f64[tables, seeds] each, and whether by chance."""
     from scipy.stats import wilcoxon
 

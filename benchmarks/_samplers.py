@@ -1,4 +1,4 @@
-"""Search methods on a recorded table: trials in, losses out."""
+"""Search methods on recorded tables and functions: trials in, losses out."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks._functions import Problem
 from benchmarks._tables import Table
 from evotune._contracts import (
     EMPTY,
     Algorithm,
     Geometry,
+    Kind,
     Outcome,
     Proposal,
     Status,
     pending,
 )
 
-Levels = Callable[[Any], list[int]]
+Row = Callable[[Any], list[float]]
 
 
 def evotune_losses(
@@ -89,16 +91,82 @@ def complete(proposal: Proposal, fitness: jax.Array) -> Outcome:
     return Outcome(**{**vars(rows), "fitness": fitness[:, None], "status": status})
 
 
+def asked_losses(
+    algorithm: Algorithm,
+    problems: Sequence[Problem],
+    *,
+    seeds: Sequence[int],
+    rounds: int,
+) -> np.ndarray:
+    """What evotune's algorithm finds where losses are computed on the host.
+
+    All seeds take their turns in one compiled program, between two of which the host
+    evaluates what they ask for.
+
+    Args:
+        algorithm: Each row that it proposes is tried.
+        problems: One for each seed, of the same geometry.
+        seeds: S of them.
+        rounds: Times that it is asked and told.
+
+    Returns:
+        f64[S, rounds * P] losses in the order of the trials.
+    """
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+    start, turn = _turns(cast(Any, algorithm), problems[0].geometry)
+    state, proposal = start(keys)
+    found = []
+    for number in range(rounds):
+        rows = np.asarray(proposal.x)
+        pairs = zip(problems, rows, strict=True)
+        losses = np.stack([problem.evaluate(x) for problem, x in pairs])
+        found.append(losses)
+        if number + 1 < rounds:
+            fitness = jnp.asarray(-losses, jnp.float32)
+            state, proposal = turn(
+                keys, jnp.int32(number + 2), state, proposal, fitness
+            )
+    return np.concatenate(found, axis=1)
+
+
+@functools.lru_cache(maxsize=32)
+def _turns(
+    algorithm: Algorithm, geometry: Geometry
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Programs of S searches: the first proposals, and the next ones after results."""
+
+    def ask(key: jax.Array, number: jax.Array, state: Any) -> tuple[Any, Proposal]:
+        proposal = algorithm.ask(jax.random.fold_in(key, number), state)
+        return algorithm.tell(state, pending(proposal)), proposal
+
+    def start(key: jax.Array) -> tuple[Any, Proposal]:
+        return ask(key, jnp.int32(1), algorithm.init(key, geometry))
+
+    def turn(
+        key: jax.Array,
+        number: jax.Array,
+        state: Any,
+        proposal: Proposal,
+        fitness: jax.Array,
+    ) -> tuple[Any, Proposal]:
+        return ask(key, number, algorithm.tell(state, complete(proposal, fitness)))
+
+    def turns(keys: jax.Array, number: jax.Array, *rest: Any) -> Any:
+        return jax.lax.map(lambda one: turn(one[0], number, *one[1:]), (keys, *rest))
+
+    return jax.jit(lambda keys: jax.lax.map(start, keys)), jax.jit(turns)
+
+
 def optuna_losses(
-    sampler: str, table: Table, *, seed: int, rounds: int, batch: int
+    sampler: str, problem: Problem, *, seed: int, rounds: int, batch: int
 ) -> np.ndarray:
     """What a sampler of Optuna finds: f64[rounds * batch] losses in their order.
 
     All trials of a round are asked for before any of them is told.
 
     Args:
-        sampler: "TPE", "NSGA-II", "QMC" or "random".
-        table: Where it searches.
+        sampler: "TPE", "multivariate TPE", "CMA-ES", "NSGA-II", "QMC" or "random".
+        problem: Where it searches.
         seed: Of the sampler.
         rounds: Times that it is told.
         batch: Trials of a round.
@@ -107,14 +175,14 @@ def optuna_losses(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=_sampler(sampler, seed, batch))
-    levels = _suggest(table, unordered=sampler != "QMC")
+    row = _suggest(problem.geometry, unordered=sampler != "QMC")
     losses = []
     for _ in range(rounds):
         trials = [study.ask() for _ in range(batch)]
-        values = [float(table.losses[tuple(levels(trial))]) for trial in trials]
-        for trial, value in zip(trials, values, strict=True):
+        values = problem.evaluate(np.asarray([row(trial) for trial in trials]))
+        for trial, value in zip(trials, values.tolist(), strict=True):
             study.tell(trial, value)
-        losses += values
+        losses += values.tolist()
     return np.asarray(losses)
 
 
@@ -123,30 +191,42 @@ def _sampler(name: str, seed: int, batch: int) -> Any:
     import optuna
 
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    if name == "TPE":
+    if name in ("TPE", "multivariate TPE"):
         # A lie about those that run keeps the trials of a round apart.
-        return optuna.samplers.TPESampler(seed=seed, constant_liar=batch > 1)
+        return optuna.samplers.TPESampler(
+            seed=seed, constant_liar=batch > 1, multivariate=name != "TPE"
+        )
+    size = batch if batch > 1 else 10
+    if name == "CMA-ES":
+        # A round is a generation; the margin keeps integers within reach.
+        return optuna.samplers.CmaEsSampler(seed=seed, popsize=size, with_margin=True)
     if name == "NSGA-II":
-        size = batch if batch > 1 else 10
         return optuna.samplers.NSGAIISampler(seed=seed, population_size=size)
     if name == "QMC":
         return optuna.samplers.QMCSampler(seed=seed, scramble=True)
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _suggest(table: Table, *, unordered: bool) -> Levels:
-    """Asks a trial for the level of each dimension.
+def _suggest(geometry: Geometry, *, unordered: bool) -> Row:
+    """Asks a trial for its row of the unit cube.
 
     Args:
-        table: Says how many levels there are, and which have an order.
+        geometry: Says how many levels there are, and which have an order.
         unordered: Whether categories are suggested as such. Optuna's QMC draws those at
             random, so it is told that they are integers.
     """
 
-    def level(trial: Any, name: str, count: int, ordered: bool) -> int:
-        if ordered or not unordered:
+    def level(trial: Any, name: str, count: int, kind: Kind) -> int:
+        if kind is not Kind.CATEGORICAL or not unordered:
             return int(trial.suggest_int(name, 0, count - 1))
         return int(trial.suggest_categorical(name, range(count)))
 
-    axes = list(zip(table.losses.shape, table.ordered, strict=True))
-    return lambda trial: [level(trial, f"x{d}", *axis) for d, axis in enumerate(axes)]
+    def coordinate(trial: Any, name: str, count: int, kind: Kind) -> float:
+        if not count:
+            return float(trial.suggest_float(name, 0.0, 1.0))
+        return (level(trial, name, count, kind) + 0.5) / count
+
+    axes = list(zip(geometry.levels, geometry.kinds, strict=True))
+    return lambda trial: [
+        coordinate(trial, f"x{d}", *axis) for d, axis in enumerate(axes)
+    ]

@@ -8,7 +8,7 @@ import itertools
 
 import numpy as np
 
-from evotune._contracts import Geometry, Kind
+from evotune._contracts import Geometry
 from evotune.testing import choice, cube, integer
 
 BENCHMARKS = {
@@ -55,10 +55,11 @@ class Table:
     geometry: Geometry
     losses: np.ndarray
 
-    @property
-    def ordered(self) -> tuple[bool, ...]:
-        """Whether the levels of each dimension have an order."""
-        return tuple(kind is not Kind.CATEGORICAL for kind in self.geometry.kinds)
+    def evaluate(self, x: np.ndarray) -> np.ndarray:
+        """f64[N] losses at the levels that rows of the unit cube, f64[N, D], lie in."""
+        sizes = np.asarray(self.losses.shape)
+        level = np.clip(np.floor(x * sizes), 0, sizes - 1).astype(np.int64)
+        return self.losses[tuple(level.T)].astype(np.float64)
 
     @functools.cached_property
     def sorted_losses(self) -> np.ndarray:

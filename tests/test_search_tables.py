@@ -9,7 +9,7 @@ import pytest
 
 import evotune as et
 from benchmarks import _regret, _samplers, _tables
-from evotune._contracts import EMPTY
+from evotune._contracts import EMPTY, Kind
 
 
 @pytest.fixture(scope="module")
@@ -95,4 +95,4 @@ def test_tables_of_real_networks_are_those_of_their_package() -> None:
     }
     values = {-source(chosen)["val_acc"] for _ in range(50)}
     assert min(values) <= table.losses[levels] <= max(values)
-    assert not any(table.ordered)
+    assert set(table.geometry.kinds) == {Kind.CATEGORICAL}

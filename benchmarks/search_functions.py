@@ -1,0 +1,252 @@
+"""Which search minimises a function of reals, or of mixed integers, in a given budget?
+
+Command:   python -m benchmarks.search_functions   (--tiny for seconds, not minutes)
+Hardware:  CPU.
+Time:      not measured yet; ``--dimensions``, ``--functions``, ``--budgets``,
+           ``--seeds`` and ``--sides`` make it shorter or longer.
+Needs:     pip install 'evotune[rivals]'; sides whose packages are missing are left out,
+           with a line that says so.
+Result:    benchmarks/results/search_functions.json and .png, and the tables that it
+           prints.
+
+Functions of COCO, of which bbob is of reals and bbob-mixint has four integers, of 2, 4,
+8 and 16 levels, to each real number; each seed has an instance of its own, the same for
+all sides. All evaluate in batches of 32, each of which is asked for before one of it is
+told. A run of a side is read off at each budget; "twice the trials" has two evaluations
+where the others have one.
+
+Baselines are in the form that suits batches. Optuna: TPE with a constant liar, alone
+and multivariate; CMA-ES with margin, a generation of 32; NSGA-II with a population of
+32; a scrambled Sobol sequence. pymoo: a population of 32. Optuna's cost
+grows by the trial, so its samplers stop at ``--optuna-budget``.
+
+"rank" is the mean rank among the sides, 1 the best, over functions and seeds, with its
+standard error over functions; losses under 1e-6 above the optimum count as equal;
+"log10 loss" the mean over functions of the median over seeds; "better" the share of
+pairs in which evotune's default was better, p by Wilcoxon's signed-rank test over them,
+not corrected for the number of sides. "s a run" is what a run took, to the last of its
+evaluations: evotune's with compiling, all seeds one after the other in one process that
+has all cores; other tools' in a process on each core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import functools
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import evotune as et
+from benchmarks import _functions, _pymoo, _ranks, _samplers
+from benchmarks._contest import say
+from benchmarks._harness import ROOT, cores, hardware, write_result
+from benchmarks._sides import missing
+
+OURS = "evotune"
+BATCH = 32
+EASY_TO_HARD = (1, 3, 7, 8, 10, 15, 17, 21)
+"""Of the 24: separable, stepped, curved, ill-conditioned, and of many optima."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Side:
+    """One way to search.
+
+    Attributes:
+        search: An algorithm of evotune, or ``(problem, *, seed, rounds, batch) ->
+            f64[n]`` losses, which a process of its own can be sent.
+        times: Evaluations that it has where the others have one.
+        needs: Import names of packages that it needs beyond evotune's own.
+        kinds: The kinds of functions that it can search.
+        stops: Whether it stops at the budget of Optuna's sides.
+    """
+
+    search: Any
+    times: int = 1
+    needs: Sequence[str] = ()
+    kinds: Sequence[str] = tuple(_functions.SUITES)
+    stops: bool = False
+
+
+def sides() -> dict[str, Side]:
+    """All of them, by name."""
+    ea = et.algorithms
+    genetic = et.GeneticAlgorithm(population_size=BATCH)
+    quasi = ea.QuasiRandomSearch(batch_size=BATCH)
+    ours = {
+        OURS: genetic,
+        "evotune, no surrogate": dataclasses.replace(genetic, surrogate=None),
+        "evotune DE": ea.DifferentialEvolution(population_size=BATCH),
+        "evotune CMA-ES": ea.CMAES(batch_size=BATCH),
+        "evotune PSO": ea.ParticleSwarm(population_size=BATCH),
+        "evotune ageing": ea.AgeingEvolution(batch_size=BATCH),
+        "evotune QMC": quasi,
+        "evotune random": et.RandomSearch(batch_size=BATCH),
+    }
+    found = {name: Side(search=search) for name, search in ours.items()}
+    found["evotune QMC, twice the trials"] = Side(search=quasi, times=2)
+    for name in ("TPE", "multivariate TPE", "CMA-ES", "NSGA-II", "QMC", "random"):
+        needs = ("optuna", "cmaes") if name == "CMA-ES" else ("optuna",)
+        search = functools.partial(_samplers.optuna_losses, name)
+        found[f"Optuna {name}"] = Side(search=search, needs=needs, stops=True)
+    for name, kinds in {"GA": tuple(_functions.SUITES), "DE": ("real",)}.items():
+        search = functools.partial(_pymoo.pymoo_losses, name)
+        found[f"pymoo {name}"] = Side(search=search, needs=("pymoo",), kinds=kinds)
+    return found
+
+
+def run(
+    side: Side,
+    problems: Sequence[_functions.Problem],
+    seeds: Sequence[int],
+    budget: int,
+    pool: concurrent.futures.Executor,
+) -> tuple[np.ndarray, float]:
+    """Losses f64[S, n] of a side on the instances of one function, and seconds a run.
+
+    Args:
+        side: Who searches.
+        problems: One for each seed.
+        seeds: S of them.
+        budget: Evaluations.
+        pool: Processes, for sides that are no algorithm of evotune.
+    """
+    rounds = -(-budget * side.times // BATCH)
+    if hasattr(side.search, "ask"):
+        start = time.perf_counter()
+        found = _samplers.asked_losses(
+            side.search, problems, seeds=seeds, rounds=rounds
+        )
+        return found, (time.perf_counter() - start) / len(seeds)
+    jobs = [
+        pool.submit(_timed, side.search, problem, seed=seed, rounds=rounds, batch=BATCH)
+        for problem, seed in zip(problems, seeds, strict=True)
+    ]
+    losses, seconds = zip(*[job.result() for job in jobs], strict=True)
+    return np.stack(losses), float(np.mean(seconds))
+
+
+def _timed(search: Callable[..., np.ndarray], *given: Any, **settings: Any) -> Any:
+    """What a search found, and the seconds that it took."""
+    start = time.perf_counter()
+    return search(*given, **settings), time.perf_counter() - start
+
+
+def compare(
+    kind: str, options: argparse.Namespace, pool: concurrent.futures.Executor
+) -> dict[str, Any]:
+    """Ranks, curves and seconds of all sides on the functions of one kind."""
+    make = _functions.Bowl if options.tiny else _functions.Function
+    seeds = range(options.seed, options.seed + options.seeds)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    seconds: dict[str, float] = {}
+    for name, side in chosen(options).items():
+        if kind not in side.kinds:
+            continue
+        budget = max(options.budgets)
+        if side.stops:
+            budget = min(budget, options.optuna_budget)
+        mine, took = {}, []
+        for dimension in options.dimensions:
+            for number in options.functions:
+                problems = [
+                    make(
+                        suite=kind,
+                        number=number,
+                        dimension=dimension,
+                        instance=1 + seed % _functions.INSTANCES,
+                    )
+                    for seed in seeds
+                ]
+                losses, run_seconds = run(side, problems, seeds, budget, pool)
+                log = _ranks.logs(losses, side.times)[:, :budget]
+                mine[f"f{number} d{dimension}"] = log
+                took.append(run_seconds)
+        found[name], seconds[name] = mine, float(np.mean(took))
+        say(f"{kind}, {name}: {seconds[name]:.2f} s a run")
+    return {
+        "budgets": _ranks.summary(found, budgets=options.budgets, to=OURS),
+        "seconds_a_run": seconds,
+        "curves": _ranks.curves(found),
+    }
+
+
+def chosen(options: argparse.Namespace) -> Mapping[str, Side]:
+    """The sides that were asked for and have their packages; OURS always."""
+    known = sides()
+    wanted = options.sides or list(known)
+    found = {}
+    for name, side in known.items():
+        if name != OURS and name not in wanted:
+            continue
+        if line := missing(side.needs):
+            say(f"{name}: {line}")
+        else:
+            found[name] = side
+    return found
+
+
+def workers(options: argparse.Namespace) -> concurrent.futures.Executor:
+    """A process on each core; for ``--tiny`` a thread, which imports nothing anew."""
+    if options.tiny:
+        return concurrent.futures.ThreadPoolExecutor(1)
+    context = multiprocessing.get_context("spawn")
+    return concurrent.futures.ProcessPoolExecutor(cores(), context)
+
+
+def main() -> None:
+    options = parse()
+    if not options.tiny and (line := missing(("cocoex",))):
+        raise SystemExit(line)
+    described, figures = hardware(), {}
+    with workers(options) as pool:
+        for kind in options.kinds:
+            figures[kind] = compare(kind, options, pool)
+            for budget, one in figures[kind]["budgets"].items():
+                title = f"{kind}, {budget} evaluations"
+                seconds = figures[kind]["seconds_a_run"]
+                print(_ranks.table(title, one, seconds), flush=True)
+    if options.tiny:
+        return
+    path = write_result(
+        "search_functions",
+        figures,
+        settings=vars(options),
+        described=described,
+        part=options.part,
+    )
+    _ranks.draw(figures, path.with_suffix(".png"))
+    print(f"Written to {path.relative_to(ROOT)} and .png")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    kinds = list(_functions.SUITES)
+    parser.add_argument("--kinds", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--dimensions", nargs="+", type=int, default=[5, 10])
+    parser.add_argument(
+        "--functions", nargs="+", type=int, default=list(EASY_TO_HARD), help="1 to 24"
+    )
+    parser.add_argument("--budgets", nargs="+", type=int, default=[200, 1000, 5000])
+    parser.add_argument("--optuna-budget", type=int, default=1000)
+    parser.add_argument("--sides", nargs="+", choices=list(sides()), metavar="SIDE")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0, help="the first of the seeds")
+    parser.add_argument("--part", default="", help="search_functions_PART.json")
+    parser.add_argument("--tiny", action="store_true", help="seconds, not minutes")
+    options = parser.parse_args()
+    if options.tiny:
+        options.dimensions, options.functions, options.budgets = [3], [1, 2], [32, 64]
+        options.seeds = 2
+        options.sides = ["evotune DE", "Optuna NSGA-II", "pymoo GA"]
+    return options
+
+
+if __name__ == "__main__":
+    main()
