@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evotune._errors import HyperparameterError, count_problems, raise_all
+from evotune._errors import (
+    HyperparameterError,
+    check_one_objective,
+    count_problems,
+    raise_all,
+)
 from evotune._statistics import probability_of_best, standard_error
 
 if TYPE_CHECKING:
@@ -105,6 +110,7 @@ def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirma
     fix = "Use `result.confirm(top_k=5, seeds=5)`."
     problems = count_problems(fix, top_k=top_k, seeds=seeds)
     raise_all(problems, HyperparameterError, "confirm()")
+    check_one_objective(study.directions, "confirm()")
     leading = _leading(study, top_k)
     numbers = np.asarray([trial.number for trial in leading], np.int32)
     x = np.stack([study.coordinates(number) for number in numbers.tolist()])

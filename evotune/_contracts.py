@@ -209,6 +209,10 @@ class Algorithm(Protocol):
     An algorithm is a frozen, hashable dataclass of its own settings. Its state is a
     pytree of arrays (with the `Geometry` as a static field), so that all three methods
     can be jitted and whole searches vmapped over seeds.
+
+    One that ranks several objectives says how many by an attribute ``objectives``; it
+    is 1 where there is no such attribute, and None of an algorithm that does not read
+    results, and so goes with any number.
     """
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import ModuleType
 
 
@@ -75,6 +75,24 @@ def count_problems(fix: str, **values: object) -> list[str]:
         for name, value in values.items()
         if not is_count(value)
     ]
+
+
+def check_one_objective(objectives: Collection[str], call: str) -> None:
+    """Refuses what is only defined for one objective.
+
+    Args:
+        objectives: Their names.
+        call: What was called, such as "refine()".
+
+    Raises:
+        HyperparameterError: If there are several.
+    """
+    if len(objectives) > 1:
+        raise HyperparameterError(
+            f"{call} works on one objective, but there are {len(objectives)}: "
+            f"{', '.join(objectives)}. Make a task of one of them: "
+            "`Classification(dataset, metric='accuracy')`."
+        )
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:

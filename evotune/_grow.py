@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from evotune._confirmation import scores_on_test, train_replicas
-from evotune._errors import AllDivergedError, HyperparameterError
+from evotune._errors import (
+    AllDivergedError,
+    HyperparameterError,
+    check_one_objective,
+)
 from evotune._growth import GrownNetwork, Growth, GrowthRound
 from evotune._growth_rules import judged
 from evotune._sizing import Sizing, check_arguments, fixed_settings, sizing_of
@@ -105,6 +109,7 @@ def grow(
         True
         >>> module, variables = grown.model
     """
+    check_one_objective(getattr(task, "objectives", ()), "grow()")
     check_arguments(
         widths=widths,
         counts={"seeds": seeds, "max_depth": max_depth, "patience": patience},

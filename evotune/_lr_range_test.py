@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from evotune._errors import check_one_objective
 from evotune._tune import tune
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def lr_range_test(
     from evotune.report import learning_rates
     from evotune.space import Float, Space
 
+    check_one_objective(getattr(task, "objectives", ()), "lr_range_test()")
     searched = Float(low, high, log=True)
     space = Space({"learning_rate": searched, "epochs": epochs, **constants})
     result = tune(

@@ -14,6 +14,7 @@ from evotune._errors import (
     AllDivergedError,
     HyperparameterError,
     SpaceError,
+    check_one_objective,
     count_problems,
     raise_all,
 )
@@ -198,6 +199,7 @@ def _check(
     from evotune.study import create_trial
 
     check_task_and_space(task, space)
+    check_one_objective(task.objectives, "refine()")
     problems = count_problems("Use `rounds=3`.", rounds=rounds)
     raise_all(problems, HyperparameterError, "refine()")
     trial = create_trial(params=space.sample(1, seed=0)[0], value=0.0)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evotune._result_text import result_text
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -72,7 +74,7 @@ class Result:
         """The complete trial with the best value.
 
         Raises:
-            ValueError: If no trial is complete.
+            ValueError: If no trial is complete, or there are several objectives.
         """
         return self.study.best_trial
 
@@ -85,6 +87,15 @@ class Result:
     def best_value(self) -> float:
         """Its value, in the task's direction."""
         return self.study.best_value
+
+    @property
+    def pareto_trials(self) -> list[FrozenTrial]:
+        """The trials that no other beats, by number: the front of several objectives.
+
+        No other trial is nowhere worse and somewhere better, and all satisfy the
+        task's constraints. Of one objective they are those of the best value.
+        """
+        return self.study.best_trials
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -103,8 +114,13 @@ class Result:
 
     @property
     def direction(self) -> str:
-        """Either "maximize" or "minimize"."""
+        """Either "maximize" or "minimize"; of several objectives that of the first."""
         return self.study.direction
+
+    @property
+    def objectives(self) -> dict[str, str]:
+        """The direction of each objective by name, in the order of a trial's values."""
+        return dict(self._engine.objectives)
 
     @property
     def metric(self) -> str:
@@ -114,7 +130,10 @@ class Result:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """All that the best trial was trained with, constants included."""
-        x = self.study.coordinates(self.best.number)
+        return self._hyperparameters_of(self.best.number)
+
+    def _hyperparameters_of(self, number: int) -> dict[str, Any]:
+        x = self.study.coordinates(number)
         columns = self.space.decode(x[None])
         decoded = {
             name: column[0]
@@ -142,17 +161,54 @@ class Result:
         """
         return self.task.export(self.hyperparameters, self.best_state)
 
-    @functools.cached_property
-    def _test_metrics(self) -> dict[str, float]:
-        return self._engine.test(self.hyperparameters, [self.best_state])[0]
+    def state_of(self, trial: FrozenTrial | int) -> Any:
+        """The final training state of a trial: a pytree of numpy arrays.
 
-    def test_metrics(self) -> dict[str, float]:
-        """Scores of the best model on the test split, which the search never saw.
+        States of `pareto_trials` are kept. Any other trial is trained again, with the
+        same bits.
+
+        Args:
+            trial: A trial of this search, or its number.
 
         Raises:
-            ValueError: If no trial is complete.
+            KeyError: If there is no such trial.
+            ValueError: If it was added by hand, and never trained here.
         """
-        return dict(self._test_metrics)
+        return self.study.state_of(_number(trial), self._engine)
+
+    def model_of(self, trial: FrozenTrial | int) -> FittedModel:
+        """The network of a trial, such as one of `pareto_trials`; see `best_model`.
+
+        Args:
+            trial: See `state_of`, whose errors it raises.
+
+        Raises:
+            NotImplementedError: If the task has no model to hand out.
+        """
+        number = _number(trial)
+        return self.task.export(self._hyperparameters_of(number), self.state_of(number))
+
+    @functools.cached_property
+    def _test_metrics(self) -> dict[str, float]:
+        return self._tested(self.hyperparameters, self.best_state)
+
+    def _tested(self, hp: dict[str, Any], state: Any) -> dict[str, float]:
+        return self._engine.test(hp, [state])[0]
+
+    def test_metrics(self, trial: FrozenTrial | int | None = None) -> dict[str, float]:
+        """Scores of a model on the test split, which the search never saw.
+
+        Args:
+            trial: See `state_of`; None for the best one.
+
+        Raises:
+            ValueError: If no trial is complete, or there are several objectives and
+                ``trial`` is None.
+        """
+        if trial is None:
+            return dict(self._test_metrics)
+        number = _number(trial)
+        return self._tested(self._hyperparameters_of(number), self.state_of(number))
 
     def confirm(self, *, top_k: int = 5, seeds: int = 5) -> Confirmation:
         """Trains the leading trials again on fresh seeds, and says which is best.
@@ -241,6 +297,17 @@ class Result:
 
         return report.plot_optimization_history(self, ax=ax)
 
+    def plot_pareto_front(self, *, ax: Axes | None = None) -> Axes:
+        """The trials by their first two objectives, the front marked.
+
+        Raises:
+            MissingExtraError: If matplotlib is not installed.
+            ValueError: If there is one objective.
+        """
+        from evotune import report
+
+        return report.plot_pareto_front(self, ax=ax)
+
     def plot_learning_curves(self, *, ax: Axes | None = None) -> Axes:
         """The learning curves of all trials, the best one marked.
 
@@ -262,28 +329,8 @@ class Result:
         return report.html(self, Path(path))
 
     def __repr__(self) -> str:
-        trials = self.trials
-        states = [trial.state.name for trial in trials]
-        generations = len(
-            {trial.generation for trial in trials if trial.generation >= 0}
-        )
-        counts = {
-            "diverged or failed": states.count("FAIL"),
-            "pruned": states.count("PRUNED"),
-            "unfinished": states.count("RUNNING") + states.count("WAITING"),
-        }
-        notes = "".join(f", {count} {word}" for word, count in counts.items() if count)
-        lines = [
-            f"Result: {len(trials)} trials in {generations} generations{notes}",
-            f"  {self.seconds['total']:.1f} s in all: {self.seconds['compile']:.1f} s "
-            f"compiling, {self.seconds['train']:.1f} s training",
-        ]
-        if "COMPLETE" not in states:
-            return "\n".join([*lines, "  no trial is complete"])
-        best = self.best
-        lines.append(f"  best {self.metric} {best.value:.6g}, trial {best.number}:")
-        width = max(map(len, best.params), default=0)
-        for name, value in best.params.items():
-            shown = f"{value:.6g}" if isinstance(value, float) else repr(value)
-            lines.append(f"    {name:{width}}  {shown}")
-        return "\n".join(lines)
+        return result_text(self)
+
+
+def _number(trial: FrozenTrial | int) -> int:
+    return int(trial) if isinstance(trial, (int, np.integer)) else trial.number

@@ -44,7 +44,8 @@ def tune(
     Args:
         task: What is trained, such as ``et.tasks.Classification(dataset)``.
         space: What may vary, and constants.
-        algorithm: How to search; ``GeneticAlgorithm()`` by default.
+        algorithm: How to search; by default ``GeneticAlgorithm()``, and ``NSGA2()`` for
+            a task of several objectives.
         generations: Proposals of the whole study, recorded ones included.
         n_trials: Trials of the whole study, recorded ones included.
         timeout: Seconds, compiling included; looked at between blocks of trainings.
@@ -66,8 +67,9 @@ def tune(
         The result: best parameters, trained model, all trials, plots.
 
     Raises:
-        ValueError: If there is no budget, or the space does not fit the task; the
-            message lists every problem. Nothing was compiled.
+        ValueError: If there is no budget, the space does not fit the task, or the
+            algorithm ranks another number of objectives; the message lists every
+            problem. Nothing was compiled.
         JournalError: If the storage cannot be written or belongs to another study.
         AllDivergedError: If every member of a generation diverged.
 
@@ -87,12 +89,13 @@ def tune(
     began = time.monotonic()
     budget = Budget(generations=generations, n_trials=n_trials, timeout=timeout)
     check_task_and_space(task, space)
-    algorithm = algorithm if algorithm is not None else _default_algorithm()
+    algorithm = algorithm if algorithm is not None else _default_algorithm(task)
     shown = make_progress(progress)
     study = Study(
         space,
         algorithm=algorithm,
         direction=task.direction,
+        directions=[*task.objectives.values()] or None,
         seed=seed,
         study_name=study_name,
         storage=storage,
@@ -157,7 +160,8 @@ def plan(
         1
     """
     check_task_and_space(task, space)
-    rows = (algorithm if algorithm is not None else _default_algorithm()).batch_size
+    algorithm = algorithm if algorithm is not None else _default_algorithm(task)
+    rows = algorithm.batch_size
     limits = [] if n_trials is None else [n_trials]
     limits += [] if generations is None else [generations * rows]
     trainings = min(limits, default=None)
@@ -177,10 +181,10 @@ def _engine(task: Task, space: Space, **options: Any) -> Engine:
     return Engine(task, space, **options)
 
 
-def _default_algorithm() -> Algorithm:
-    from evotune.algorithms import GeneticAlgorithm
+def _default_algorithm(task: Task) -> Algorithm:
+    from evotune.study import default_algorithm
 
-    return GeneticAlgorithm()
+    return default_algorithm(len(task.objectives) or 1)
 
 
 def check_task_and_space(task: Any, space: Any) -> None:

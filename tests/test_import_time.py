@@ -8,6 +8,7 @@ import sys
 
 FACTOR = 1.5
 LAZY = (
+    "ConfigSpace",
     "IPython",
     "flax.nnx",
     "matplotlib",

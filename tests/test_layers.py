@@ -18,6 +18,7 @@ LAYERS = {
     "_signatures": 0,
     "_machine": 0,
     "_files": 0,  # writing them whole
+    "_pareto": 0,  # who dominates whom, for records and reports
     "_cache": 1,  # compiled programs on disk, for the engine and the study
     "_statistics": 0,
     "space": 1,
@@ -34,6 +35,7 @@ LAYERS = {
     "study": 3,
     "report": 4,
     "_result": 5,
+    "_result_text": 5,
     "_confirmation": 5,
     "_growth": 5,  # what grow() returns
     "_growth_rules": 5,
@@ -65,6 +67,7 @@ SAME_LAYER = {
     ("_signatures", "_errors"),
     ("_tune", "_result"),
     ("_result", "_confirmation"),
+    ("_result", "_result_text"),
     ("_grow", "_confirmation"),
     ("_grow", "_growth"),
     ("_grow", "_growth_rules"),

@@ -37,6 +37,7 @@ from evotune.engine._memory import (
     tree_bytes,
     weighed,
 )
+from evotune.engine._objectives import Objectives
 from evotune.engine._outcomes import Finished, OutcomeReader
 from evotune.engine._plan import Plan, ProgramSpec
 from evotune.engine._planning import make_plan
@@ -120,6 +121,12 @@ class Engine:
         self._metric_names = binder.recorded_names()
         self._inputs = searched_inputs(space, binder.bindings(static))
         self.points = max(extremes.get("epochs", (task.epochs,)))
+        self._objectives = Objectives.of(
+            task,
+            space,
+            self._metric_names,
+            keep_best=value == "best",
+        )
         self._reader = OutcomeReader(
             rows=rows,
             points=self.points,
@@ -194,6 +201,16 @@ class Engine:
         return profile
 
     @property
+    def objectives(self) -> Mapping[str, str]:
+        """The direction of each objective by name, the task's metric first."""
+        return self._objectives.directions
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """What must hold, such as "parameters <= 50000"; () without."""
+        return self._objectives.constraints
+
+    @property
     def structural(self) -> tuple[str, ...]:
         """Names of searched hyperparameters that change shapes or programs."""
         return tuple(
@@ -230,7 +247,7 @@ class Engine:
             LookupError: If nothing is pending.
         """
         start = time.perf_counter()
-        finished = self._session.collect()
+        finished = self._objectives.judged(self._session.collect())
         self.run_seconds += time.perf_counter() - start
         return finished
 

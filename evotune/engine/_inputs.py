@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -92,8 +93,8 @@ def searched_inputs(space: Space, bindings: Mapping[str, Binding]) -> tuple[Inpu
 
 
 def choices(dimension: Dimension) -> tuple[Any, ...]:
-    """The choices of a categorical or boolean dimension; () of a range."""
-    return dimension.values if dimension.kind is Kind.CATEGORICAL else ()
+    """The choices of a dimension that lists its values; () of a range."""
+    return () if isinstance(dimension, Float | Int) else dimension.values
 
 
 def _is_integer(dimension: Dimension) -> bool:
@@ -182,3 +183,24 @@ def plain_config(columns: Mapping[str, Any], row: int) -> dict[str, Any]:
         name: column[row].item() if hasattr(column[row], "item") else column[row]
         for name, column in columns.items()
     }
+
+
+def static_combinations(
+    space: Space, inputs: Sequence[Input]
+) -> Iterator[dict[str, Any]]:
+    """All values of the static dimensions that constraints leave.
+
+    Inactive ones have their canonical value only.
+    """
+    static = [entry for entry in inputs if entry.binding is Binding.STATIC]
+    values = [space.dimensions[entry.name].values for entry in static]
+    middle = np.asarray([space.geometry().canonical], np.float32)
+    canonical = plain_config(space.decode(middle), 0)
+    for chosen in itertools.product(*values):
+        combination = {e.name: v for e, v in zip(static, chosen, strict=True)}
+        inactive = inactive_under(space, combination) & combination.keys()
+        active = {n: v for n, v in combination.items() if n not in inactive}
+        if space.forbids(active):
+            continue
+        if all(combination[name] == canonical[name] for name in inactive):
+            yield combination

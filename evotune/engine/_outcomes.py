@@ -19,7 +19,8 @@ class Finished:
 
     Attributes:
         outcome: Their results as numpy arrays, padded with EMPTY to P rows.
-        values: f32[P] objective in the user's sign; NaN for a diverged member.
+        values: f32[P] objective in the user's sign, or f64[P, M] of several; NaN for a
+            diverged member.
         metrics: f32[P, T] by name, what each epoch recorded; NaN beyond the curve's
             length.
     """

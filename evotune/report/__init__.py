@@ -10,6 +10,15 @@ from evotune.report._curves import (
     learning_curves,
     plot_learning_curves,
 )
+from evotune.report._front import (
+    Front,
+    Hypervolumes,
+    hypervolumes,
+    pareto_front,
+    plot_hypervolume,
+    plot_pareto_front,
+    plot_pareto_fronts,
+)
 from evotune.report._history import (
     History,
     optimization_history,
@@ -37,7 +46,9 @@ from evotune.report._tables import Summary, Table, best_trials, summary
 from evotune.report._troubles import troubles
 
 __all__ = [
+    "Front",
     "History",
+    "Hypervolumes",
     "LearningCurves",
     "LearningRates",
     "ParameterByGeneration",
@@ -46,17 +57,22 @@ __all__ = [
     "Table",
     "best_trials",
     "html",
+    "hypervolumes",
     "learning_curves",
     "learning_rates",
     "optimization_history",
     "parameter_by_generation",
     "parameter_values",
+    "pareto_front",
+    "plot_hypervolume",
     "plot_learning_curves",
     "plot_learning_rates",
     "plot_optimization_history",
     "plot_parameter_by_generation",
     "plot_parameter_values",
     "plot_parameters",
+    "plot_pareto_front",
+    "plot_pareto_fronts",
     "plot_population",
     "summary",
     "troubles",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evotune.report import _style, _template
+from evotune.report._cards import card, front_cards
 from evotune.report._curves import learning_curves, plot_learning_curves
 from evotune.report._history import plot_optimization_history
 from evotune.report._parameters import plot_parameters
@@ -23,7 +24,6 @@ from evotune.report._records import (
     read,
     text,
 )
-from evotune.report._svg import inline_svg
 from evotune.report._tables import Summary, best_trials, summary
 from evotune.report._troubles import troubles
 
@@ -60,11 +60,15 @@ def html(source: Any, path: str | Path, *, top: int = 10) -> Path:
         _header(name, numbers, record),
         _tiles(source, numbers, record),
         _best(record),
+        *(front_cards(source, record) if record.has_front else []),
         *_figures(source, record),
     ]
     if record.complete:
-        table = _template.table(best_trials(source, top=top), ranked=True)
-        body.append(_template.section("The best trials", table))
+        table = _template.table(
+            best_trials(source, top=top), ranked=not record.has_front
+        )
+        words = "Trials of the front" if record.has_front else "The best trials"
+        body.append(_template.section(words, table))
     body += _troubles(source)
     body.append(_how(source, study, record))
     body.append("<footer>Written by evotune. All of it is in this one file.</footer>")
@@ -79,7 +83,10 @@ def _header(name: str, numbers: Summary, record: Record) -> str:
     when = f"{max(ends):%Y-%m-%d %H:%M}. " if ends else ""
     done = f"{count(numbers.trials, 'trial')} in "
     done += count(numbers.generations, "generation")
-    lead = f"{when}{done}, to {record.direction} {label(record.metric)}."
+    aims = " and ".join(
+        f"{how} {label(name)}" for name, how in record.objectives.items()
+    )
+    lead = f"{when}{done}, to {aims}."
     return (
         '<header><p class="eyebrow">evotune report</p>'
         f'<h1>{escape(name)}</h1><p class="lead">{escape(lead)}</p>'
@@ -91,6 +98,13 @@ def _tiles(source: Any, numbers: Summary, record: Record) -> str:
     tiles = []
     if record.best is None:
         tiles.append(_template.tile("Best trial", "none", "no trial is complete"))
+    elif record.has_front:
+        note = "that no other trial dominates"
+        tiles.append(_template.tile("Front", f"{numbers.front:,}", note, best=True))
+        for column, (name, how) in enumerate(record.objectives.items()):
+            values = [trial.values[column] for trial in record.complete]
+            best = max(values) if how == "maximize" else min(values)
+            tiles.append(_template.tile(f"Best {label(name)}", text(best), how))
     else:
         born = int(generations([record.best])[0])
         tiles.append(
@@ -108,6 +122,7 @@ def _tiles(source: Any, numbers: Summary, record: Record) -> str:
             tiles.append(_template.tile(words, text(float(value)), note))
     counts = {
         "complete": numbers.complete,
+        "infeasible": numbers.infeasible,
         "pruned": numbers.pruned,
         "diverged": numbers.diverged,
         "failed": numbers.failed,
@@ -123,6 +138,8 @@ def _tiles(source: Any, numbers: Summary, record: Record) -> str:
 
 
 def _best(record: Record) -> str:
+    if record.has_front and record.best is not None:
+        return ""
     if record.best is None:
         return _template.section(
             "Best hyperparameters",
@@ -140,13 +157,16 @@ def _best(record: Record) -> str:
 
 
 def _figures(source: Any, record: Record) -> list[str]:
-    """The figures that the record has data for, each in a card."""
+    """The figures that the record has data for, each in a card.
+
+    Of several objectives they show the first.
+    """
     if not record.complete:
         return []
     _, axes = _style.figure(9.2, 3.9)
     plot_optimization_history(source, ax=axes[0, 0])
     cards = [
-        _card(
+        card(
             axes[0, 0].figure,
             "history",
             "Optimisation history",
@@ -164,11 +184,11 @@ def _figures(source: Any, record: Record) -> list[str]:
             plot_learning_curves(source, metric=metric, ax=axes[0, 0])
             words = f"Learning curves of {label(metric)}"
             caption = "One line a trial, grey (poor) to blue (good); the best on top."
-            drawn.append(_card(axes[0, 0].figure, f"curves-{metric}", words, caption))
+            drawn.append(card(axes[0, 0].figure, f"curves-{metric}", words, caption))
         cards.append(f'<div class="columns">{"".join(drawn)}</div>')
     if len(set(generations(record.complete).tolist())) > 1:
         cards.append(
-            _card(
+            card(
                 plot_population(source),
                 "population",
                 "Hyperparameters by generation",
@@ -179,7 +199,7 @@ def _figures(source: Any, record: Record) -> list[str]:
             )
         )
     cards.append(
-        _card(
+        card(
             plot_parameters(source),
             "parameters",
             "Hyperparameters against the value",
@@ -190,13 +210,6 @@ def _figures(source: Any, record: Record) -> list[str]:
         )
     )
     return cards
-
-
-def _card(
-    fig: Any, name: str, description: str, caption: str, heading: str = ""
-) -> str:
-    svg = inline_svg(fig, name, description)
-    return _template.section(heading, _template.figure(svg, caption))
 
 
 def _troubles(source: Any) -> list[str]:
@@ -239,6 +252,8 @@ def _again(study: Any) -> dict[str, str]:
     found = {}
     for field in ("algorithm", "seed", "direction", "stopped_by"):
         value = getattr(study, field, None)
+        if field == "direction":
+            value = ", ".join(getattr(study, "directions", ())) or value
         if value not in (None, ""):
             found[field.replace("_", " ")] = str(value)
     versions = []

@@ -9,7 +9,7 @@ import numpy as np
 
 from evotune.report import _grid, _style
 from evotune.report._population import values_of
-from evotune.report._records import generations, label, read, text
+from evotune.report._records import generations, label, read, text, value_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def parameter_values(source: Any, name: str) -> ParameterValues:
         parameter=values_of(record, name),
         is_int=record.is_int(name),
         bounds=record.bounds(name),
-        value=np.asarray([trial.value for trial in trials], np.float64),
+        value=np.asarray([value_of(trial) for trial in trials], np.float64),
         generation=generations(trials),
         best=best,
         all_values=record.values,

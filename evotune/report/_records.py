@@ -22,11 +22,12 @@ class Record:
 
     Attributes:
         trials: All trials.
-        complete: The trials with a finite value.
+        complete: The trials with finite values that satisfy all constraints.
+        infeasible: The trials with finite values that do not.
         failed: Trials that failed, and among them those that diverged.
-        metric: The name of what a trial's value is, such as "val_accuracy".
-        direction: "maximize" or "minimize".
-        best: The best complete trial, the earliest of equals; None without any.
+        objectives: The direction of each objective by name, such as "val_accuracy".
+        best: The best complete trial by the first objective, the earliest of equals;
+            None without any.
         dimensions: The searched dimensions by name; empty where the source has no
             space.
         constants: The constants of the space, by name.
@@ -34,17 +35,32 @@ class Record:
 
     trials: tuple[Any, ...]
     complete: tuple[Any, ...]
+    infeasible: tuple[Any, ...]
     failed: tuple[Any, ...]
-    metric: str
-    direction: str
+    objectives: Mapping[str, str]
     best: Any
     dimensions: Mapping[str, Any]
     constants: Mapping[str, Any]
 
+    @property
+    def metric(self) -> str:
+        """The name of what a trial's value is; of several objectives the first."""
+        return next(iter(self.objectives))
+
+    @property
+    def direction(self) -> str:
+        """Whether it is to "maximize" or to "minimize"."""
+        return self.objectives[self.metric]
+
+    @property
+    def has_front(self) -> bool:
+        """Whether there are several objectives."""
+        return len(self.objectives) > 1
+
     @functools.cached_property
     def values(self) -> np.ndarray:
         """f64[N] values of the complete trials, in the user's direction."""
-        return np.asarray([trial.value for trial in self.complete], np.float64)
+        return np.asarray([value_of(trial) for trial in self.complete], np.float64)
 
     @functools.cached_property
     def goodness(self) -> np.ndarray:
@@ -64,10 +80,12 @@ class Record:
         return tuple(self.dimensions) or tuple(seen)
 
     def is_categorical(self, name: str) -> bool:
-        """Whether a parameter has unordered choices."""
-        kind = getattr(self.dimensions.get(name), "kind", None)
+        """Whether a parameter has choices, ordered or not, and no bounds."""
+        dimension = self.dimensions.get(name)
+        kind = getattr(dimension, "kind", None)
         if kind is not None:
-            return getattr(kind, "value", kind) == "categorical"
+            unordered = getattr(kind, "value", kind) == "categorical"
+            return unordered or hasattr(dimension, "choices")
         values = [trial.params[name] for trial in self.trials if name in trial.params]
         return not all(
             isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -131,19 +149,20 @@ def read(source: Any) -> Record:
             f"`direction`, but got {type(source).__name__}. Pass what tune() returns."
         )
     trials = tuple(sorted(source.trials, key=lambda trial: trial.number))
-    complete = tuple(trial for trial in trials if _is_complete(trial))
-    direction = getattr(source.direction, "name", source.direction).lower()
-    sign = 1.0 if direction == "maximize" else -1.0
-    best = max(complete, key=lambda t: (sign * t.value, -t.number), default=None)
+    finite = [trial for trial in trials if _is_complete(trial)]
+    complete = tuple(trial for trial in finite if _is_feasible(trial))
+    objectives = _objectives(source)
+    sign = 1.0 if next(iter(objectives.values())) == "maximize" else -1.0
+    best = max(complete, key=lambda t: (sign * value_of(t), -t.number), default=None)
     space = getattr(source, "space", None)
     if space is None:
         space = getattr(getattr(source, "study", None), "space", None)
     return Record(
         trials=trials,
         complete=complete,
+        infeasible=tuple(trial for trial in finite if not _is_feasible(trial)),
         failed=tuple(trial for trial in trials if trial.state.name == "FAIL"),
-        metric=str(getattr(source, "metric", None) or "value"),
-        direction=direction,
+        objectives=objectives,
         best=best,
         dimensions=dict(getattr(space, "dimensions", None) or {}),
         constants=dict(getattr(space, "constants", None) or {}),
@@ -189,9 +208,29 @@ def generations(trials: Sequence[Any]) -> np.ndarray:
     return np.asarray([max(0, int(trial.generation)) for trial in trials], np.int64)
 
 
+def value_of(trial: Any) -> float:
+    """A complete trial's value; of several objectives that of the first."""
+    return float(trial.values[0] if trial.value is None else trial.value)
+
+
+def _objectives(source: Any) -> dict[str, str]:
+    found = getattr(source, "objectives", None)
+    if found is not None and len(found) > 1:
+        return dict(found)
+    direction = getattr(source.direction, "name", source.direction).lower()
+    return {str(getattr(source, "metric", None) or "value"): direction}
+
+
 def _is_complete(trial: Any) -> bool:
-    return (
-        trial.state.name == "COMPLETE"
-        and trial.value is not None
-        and math.isfinite(trial.value)
-    )
+    values = (trial.value,) if trial.value is not None else _values(trial)
+    finite = bool(values) and all(map(math.isfinite, values))
+    return trial.state.name == "COMPLETE" and finite
+
+
+def _values(trial: Any) -> Sequence[float]:
+    return getattr(trial, "values", None) or ()
+
+
+def _is_feasible(trial: Any) -> bool:
+    attrs = getattr(trial, "system_attrs", None) or {}
+    return all(value <= 0.0 for value in attrs.get("constraints", ()))

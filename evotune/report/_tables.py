@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from evotune.report._front import front_of
 from evotune.report._records import count, generations, label, read, text
 
 
@@ -41,7 +45,8 @@ class Summary:
     Attributes:
         metric: The name of the value.
         direction: "maximize" or "minimize".
-        best_value: The best value; None where no trial is complete.
+        best_value: The best value; None where no trial is complete, and of several
+            objectives, which have a front.
         best_number: The number of the best trial; None likewise.
         best_params: Its searched hyperparameters.
         trials: How many trials there are.
@@ -51,6 +56,8 @@ class Summary:
         failed: How many failed otherwise.
         unfinished: How many are running or waiting.
         generations: How many generations have a trial.
+        infeasible: How many have finite values and violate a constraint.
+        front: How many trials of several objectives no other dominates.
     """
 
     metric: str
@@ -65,14 +72,25 @@ class Summary:
     failed: int
     unfinished: int
     generations: int
+    infeasible: int = 0
+    front: int = 0
 
     def __str__(self) -> str:
         trials = count(self.trials, "trial")
         counts = [f"{trials} in {count(self.generations, 'generation')}"]
-        states = ("complete", "pruned", "diverged", "failed", "unfinished")
+        states = (
+            "complete",
+            "infeasible",
+            "pruned",
+            "diverged",
+            "failed",
+            "unfinished",
+        )
         counts += [f"{getattr(self, s):,} {s}" for s in states if getattr(self, s)]
         lines = [", ".join(counts)]
-        if self.best_value is None:
+        if self.front:
+            lines.append(f"{count(self.front, 'trial')} that no other dominates")
+        elif self.best_value is None:
             lines.append("no trial is complete")
         else:
             lines.append(
@@ -98,7 +116,7 @@ def summary(source: Any) -> Summary:
     diverged = sum(
         trial.system_attrs.get("status") == "diverged" for trial in record.failed
     )
-    best = record.best
+    best = None if record.has_front else record.best
     return Summary(
         metric=record.metric,
         direction=record.direction,
@@ -112,11 +130,16 @@ def summary(source: Any) -> Summary:
         failed=len(record.failed) - diverged,
         unfinished=states.count("RUNNING") + states.count("WAITING"),
         generations=len(set(generations(record.trials).tolist())),
+        infeasible=len(record.infeasible),
+        front=int(front_of(record).is_front.sum()) if record.has_front else 0,
     )
 
 
 def best_trials(source: Any, *, top: int = 10) -> Table:
     """The best trials with their hyperparameters, the best first.
+
+    Of several objectives they are those that no other trial dominates, by the first
+    objective; where there are more than ``top``, some from end to end.
 
     A hyperparameter that was not active in a trial is shown as a dash.
 
@@ -125,10 +148,15 @@ def best_trials(source: Any, *, top: int = 10) -> Table:
         top: How many.
     """
     record = read(source)
+    places: Sequence[int] = range(len(record.complete))
+    if record.has_front:
+        places = np.flatnonzero(front_of(record).is_front).tolist()
     order = sorted(
-        range(len(record.complete)),
-        key=lambda i: (-record.goodness[i], record.complete[i].number),
+        places, key=lambda i: (-record.goodness[i], record.complete[i].number)
     )
+    if record.has_front and len(order) > top:
+        ends = np.linspace(0, len(order) - 1, top).round().astype(int)
+        order = [order[place] for place in ends.tolist()]
     names = record.names
     rows = []
     for place, i in enumerate(order[:top], start=1):
@@ -137,8 +165,10 @@ def best_trials(source: Any, *, top: int = 10) -> Table:
             text(trial.params[name]) if name in trial.params else "–" for name in names
         ]
         born = str(max(0, trial.generation))
-        rows.append((str(place), str(trial.number), born, text(trial.value), *params))
+        values = trial.values if record.has_front else (trial.value,)
+        shown = map(text, values)
+        rows.append((str(place), str(trial.number), born, *shown, *params))
     return Table(
-        headers=("rank", "trial", "generation", label(record.metric), *names),
+        headers=("rank", "trial", "generation", *map(label, record.objectives), *names),
         rows=tuple(rows),
     )

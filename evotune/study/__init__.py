@@ -2,6 +2,7 @@
 
 from evotune.study._added import create_trial
 from evotune.study._budget import Budget
+from evotune.study._fitted import default_algorithm
 from evotune.study._frozen_trial import FrozenTrial, TrialState
 from evotune.study._progress import Progress, make_progress
 from evotune.study._protocols import Engine, Finished
@@ -18,5 +19,6 @@ __all__ = [
     "Trial",
     "TrialState",
     "create_trial",
+    "default_algorithm",
     "make_progress",
 ]

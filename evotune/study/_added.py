@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,24 +21,42 @@ def create_trial(
     *,
     params: Mapping[str, Any],
     value: float | None = None,
+    values: Sequence[float] | None = None,
     state: TrialState = TrialState.COMPLETE,
     user_attrs: Mapping[str, Any] | None = None,
 ) -> FrozenTrial:
     """A trial to pass to ``Study.add_trial``.
 
+    Args:
+        params: Plain values by name.
+        value: In the study's direction.
+        values: One for each objective of the study, in place of ``value``.
+        state: What became of it.
+        user_attrs: What JSON can hold.
+
     Raises:
-        ValueError: If the value does not go with the state.
+        ValueError: If the value does not go with the state, or both ``value`` and
+            ``values`` are given.
 
     Example:
         >>> create_trial(params={"x": 0.5}, value=0.25).value
         0.25
     """
     state = as_state(state)
-    judge(-1, value, state)
+    if value is not None and values is not None:
+        raise ValueError(
+            "A trial has a value or values, but got both: "
+            f"value={value!r}, values={values!r}. Leave one of them out."
+        )
+    if values is None:
+        judge(-1, value, state)
+    else:
+        judge(-1, values, state, len(values))
     now = dt.datetime.now()
     return FrozenTrial(
         state=state,
         value=value,
+        values=None if values is None else tuple(map(float, values)),
         params=dict(params),
         datetime_start=now,
         datetime_complete=now,
@@ -46,37 +64,48 @@ def create_trial(
     )
 
 
-def added(trial: Any, number: int, x: np.ndarray) -> Added:
+def added(trial: Any, number: int, x: np.ndarray, objectives: int) -> Added:
     """The event of a trial of evotune or Optuna.
 
     Args:
-        trial: A `FrozenTrial`, or anything with ``state``, ``value``, ``params``.
+        trial: A `FrozenTrial`, or anything with ``state``, ``value`` (``values``, of
+            several objectives) and ``params``.
         number: The number that it gets here.
         x: f32[D], its parameters in the unit cube.
+        objectives: M, how many values it must have.
 
     Raises:
         ValueError: If it is not finished, or its value does not go with its state.
     """
     state = as_state(trial.state)
-    status, value = judge(number, trial.value, state)
+    told = trial.value if objectives == 1 else trial.values
+    status, values = judge(number, told, state, objectives)
     return Added(
         number=number,
         x=np.asarray(x, np.float32) + np.float32(0),
         state=state,
-        value=value if status is not Status.FAILED else math.nan,
+        values=values if status is not Status.FAILED else (math.nan,) * objectives,
         start=_unix_time(getattr(trial, "datetime_start", None)),
         complete=_unix_time(getattr(trial, "datetime_complete", None)),
         user_attrs=checked_attrs(getattr(trial, "user_attrs", None)),
     )
 
 
-def added_outcome(event: Added, sign: int) -> Outcome:
-    """What the algorithm is told of a trial from elsewhere."""
-    fitness = np.float32(-np.inf if math.isnan(event.value) else sign * event.value)
+def added_outcome(event: Added, signs: Sequence[int], constraints: int) -> Outcome:
+    """What the algorithm is told of a trial from elsewhere.
+
+    Args:
+        event: The trial.
+        signs: 1 or -1 for each objective.
+        constraints: K of the study, all taken to be satisfied.
+    """
+    values = np.asarray(signs) * np.asarray(event.values, np.float64)
+    fitness = np.where(np.isnan(values), -np.inf, values).astype(np.float32)
     return outcome(
         trial=np.array([event.number], np.int32),
         x=event.x[None],
-        fitness=np.array([[fitness]], np.float32),
+        fitness=fitness[None],
+        constraints=np.zeros((1, constraints), np.float32),
         status=np.array([STATUS_OF_STATE[event.state]], np.int32),
     )
 

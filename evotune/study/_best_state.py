@@ -1,8 +1,9 @@
-"""The final training state of the best trial, in memory and beside the journal."""
+"""The final training states of the best trials, in memory and beside the journal."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ _NAME = re.compile(r"best-(\d+)\.msgpack")
 
 
 class BestState:
-    """Keeps one pytree: the final state of the best trial so far.
+    """Keeps pytrees: the final state of the best trial so far, or of each in a front.
 
     On disk every best trial has a file of its own, written to a temporary file that is
     synced and then renamed, *before* the journal says that the trial is the best; the
@@ -23,18 +24,16 @@ class BestState:
     best recorded trial is whole. It holds the leaves by their paths, in msgpack.
 
     Attributes:
-        trial: The trial whose state it is; -1 without one.
-        state: The pytree, on the host; None without one.
+        states: The states by trial number, on the host.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        self.trial = -1
-        self.state: Any = None
+        self.states: dict[int, Any] = {}
         self._directory = directory
 
     def keep(self, trial: int, state: Any) -> None:
         """Takes a new state, a pytree of arrays on the host."""
-        self.trial, self.state = trial, state
+        self.states[trial] = state
         if self._directory is not None:
             import flax.serialization
 
@@ -42,13 +41,18 @@ class BestState:
             data = flax.serialization.msgpack_serialize(leaves)
             write_atomically(self._path(trial), data)
 
-    def tidy(self) -> None:
-        """Removes the files of trials that are no longer the best."""
+    def tidy(self, trials: Collection[int]) -> None:
+        """Removes states, and files, of trials that are no longer the best.
+
+        Args:
+            trials: Numbers of those that are.
+        """
+        self.states = {n: state for n, state in self.states.items() if n in trials}
         if self._directory is None:
             return
         for path in self._directory.iterdir():
             match = _NAME.fullmatch(path.name)
-            if (match and int(match[1]) != self.trial) or path.suffix == ".tmp":
+            if (match and int(match[1]) not in trials) or path.suffix == ".tmp":
                 path.unlink(missing_ok=True)
 
     def restore(self, trial: int, template: Any) -> bool:
@@ -73,8 +77,8 @@ class BestState:
         ):
             return False
         structure = jax.tree.structure(template)
-        self.state = jax.tree.unflatten(structure, [saved[path] for path in expected])
-        self.trial = trial
+        leaves = [saved[path] for path in expected]
+        self.states[trial] = jax.tree.unflatten(structure, leaves)
         return True
 
     def _path(self, trial: int) -> Path:

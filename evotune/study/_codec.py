@@ -14,6 +14,10 @@ float32; a number that is not finite is null. Schema 1 of the journal:
               metrics: {name: [n][length]}, curve: "name", "-name" or [n][length]; and,
               where not all default, replica, constraints[n][K], variance[n][M]
     added     number, x[D], state, value, start, complete, user_attrs
+
+Schema 2 is that of studies with several objectives: "direction" of the header is a
+list, "value" of told is [n][M] and that of added [M], and ran has objectives, by name.
+All others write schema 1. Where there are constraints, ran names them.
 """
 
 from __future__ import annotations
@@ -65,18 +69,23 @@ def _table(array: np.ndarray, length: np.ndarray | None = None) -> str:
 
 
 def _doubles(values: Any) -> str:
-    """A row of float64 numbers."""
-    return text([value if np.isfinite(value) else None for value in values])
+    """A float64 number, a row or a table of them."""
+    array = np.asarray(values, np.float64)
+    return text(np.where(np.isfinite(array), array, None).tolist())  # type: ignore[call-overload]
 
 
 def _ran(event: Ran) -> dict[str, str]:
-    return {
+    fields = {
         "at": text(event.at),
         "metric": text(event.metric),
         "points": text(event.points),
         "structural": text(event.structural),
         "plan": text(event.plan),
     }
+    for name in ("objectives", "constraints"):
+        if getattr(event, name):
+            fields[name] = text(getattr(event, name))
+    return fields
 
 
 def _asked(event: Asked) -> dict[str, str]:
@@ -151,17 +160,14 @@ def _signed(metric: np.ndarray, sign: int, length: np.ndarray) -> np.ndarray:
 
 
 def _added(event: Added) -> dict[str, str]:
-    value, start, complete = (
-        _doubles([number])[1:-1]
-        for number in (event.value, event.start, event.complete)
-    )
+    value = event.values if len(event.values) > 1 else event.values[0]
     return {
         "number": text(event.number),
         "x": _floats(event.x.tolist()),
         "state": text(event.state.name),
-        "value": value,
-        "start": start,
-        "complete": complete,
+        "value": _doubles(value),
+        "start": _doubles(event.start),
+        "complete": _doubles(event.complete),
         "user_attrs": text(dict(event.user_attrs)),
     }
 
@@ -245,15 +251,16 @@ def _read_told(line: dict[str, Any]) -> Told:
 
 
 def _read_added(line: dict[str, Any]) -> Added:
-    value, start, complete = (
-        np.nan if line[name] is None else line[name]
-        for name in ("value", "start", "complete")
+    start, complete = (
+        np.nan if line[name] is None else line[name] for name in ("start", "complete")
     )
+    value = line["value"]
+    values = value if isinstance(value, list) else [value]
     return Added(
         number=line["number"],
         x=np.array(line["x"], np.float32),
         state=TrialState[line["state"]],
-        value=value,
+        values=tuple(np.nan if value is None else value for value in values),
         start=start,
         complete=complete,
         user_attrs=line["user_attrs"],
@@ -267,6 +274,8 @@ _READERS: dict[str, Callable[[dict[str, Any]], Event]] = {
         points=line["points"],
         structural=tuple(line["structural"]),
         plan=line["plan"],
+        objectives=tuple(line.get("objectives", ())),
+        constraints=tuple(line.get("constraints", ())),
     ),
     "asked": _read_asked,
     "enqueued": lambda line: Enqueued(
@@ -284,6 +293,6 @@ def decode(parsed: dict[str, Any]) -> Event:
     """The event of one parsed line.
 
     Raises:
-        KeyError: If the line is no event of schema 1.
+        KeyError: If the line is no event of a schema that is known.
     """
     return _READERS[parsed["event"]](parsed)

@@ -26,12 +26,29 @@ ATTRS = (
 
 
 def trials_dataframe(
-    trials: Sequence[FrozenTrial], attrs: Sequence[str] = ATTRS
+    trials: Sequence[FrozenTrial],
+    attrs: Sequence[str] = ATTRS,
+    objectives: int = 1,
+    metrics: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """One row a trial; see `Study.trials_dataframe`."""
+    """One row a trial; see `Study.trials_dataframe`.
+
+    Args:
+        trials: The trials.
+        attrs: Attributes of `FrozenTrial`; "value" stands for all values.
+        objectives: M.
+        metrics: What the values of a trial are, where known.
+    """
     pandas = require("pandas", extra="dataframe", purpose="trials_dataframe()")
     columns: dict[str, list[Any]] = {}
     for attr in attrs if trials else ():
+        if attr in ("value", "values") and objectives > 1:
+            for index, name in enumerate(metrics or range(objectives)):
+                columns[f"values_{name}"] = [
+                    float("nan") if trial.values is None else trial.values[index]
+                    for trial in trials
+                ]
+            continue
         values = [getattr(trial, attr) for trial in trials]
         if isinstance(values[0], dict):
             for name in sorted({name for value in values for name in value}):

@@ -32,10 +32,12 @@ class Ran:
 
     Attributes:
         at: Unix time, seconds.
-        metric: What a trial's value is, such as "val_accuracy".
+        metric: What a trial's value is, such as "val_accuracy"; the first of several.
         points: T, the points of a learning curve.
         structural: The dimensions that change the shape of what is trained.
         plan: The plan as JSON values, or None.
+        objectives: What all values of a trial are, where it has several; else ().
+        constraints: What must not exceed a bound, by name.
     """
 
     at: float
@@ -43,6 +45,13 @@ class Ran:
     points: int
     structural: tuple[str, ...]
     plan: Any = None
+    objectives: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What the M values of a trial are."""
+        return self.objectives or (self.metric,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +91,8 @@ class Told:
     Attributes:
         at: Unix time, seconds.
         outcome: Numpy rows without padding; ``x`` is left to the record, which has it.
-        values: f64[n] in the user's sign; NaN without one.
+        values: f64[n] in the user's sign, or f64[n, M] of several objectives; NaN
+            without one.
         metrics: f32[n, T] curves in the user's sign; NaN where not finite.
     """
 
@@ -90,6 +100,11 @@ class Told:
     outcome: Outcome
     values: np.ndarray
     metrics: dict[str, np.ndarray]
+
+    @property
+    def rows_of_values(self) -> np.ndarray:
+        """f64[n, M]: the values, also where M is 1."""
+        return self.values if self.values.ndim == 2 else self.values[:, None]
 
     @classmethod
     def of(cls, finished: Finished, *, at: float) -> Told:
@@ -137,7 +152,7 @@ class Added:
         number: The number that it gets.
         x: f32[D] in the unit cube.
         state: COMPLETE, PRUNED or FAIL.
-        value: In the user's sign; NaN without one.
+        values: M of them in the user's sign; NaN without.
         start: Unix time, seconds; NaN if not known.
         complete: Unix time, seconds; NaN if not known.
         user_attrs: Attached to the trial.
@@ -146,7 +161,7 @@ class Added:
     number: int
     x: np.ndarray
     state: TrialState
-    value: float
+    values: tuple[float, ...]
     start: float
     complete: float
     user_attrs: Mapping[str, Any]

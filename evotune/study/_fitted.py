@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from evotune.space import Space
 
 
-def fitted(algorithm: Algorithm, space: Space) -> Algorithm:
+def fitted(algorithm: Algorithm, space: Space, objectives: int) -> Algorithm:
     """The algorithm for a space, whose dimensions have names here, and indices there.
 
     An algorithm with a method ``with_names(names)`` may name dimensions in its
@@ -20,16 +20,48 @@ def fitted(algorithm: Algorithm, space: Space) -> Algorithm:
     Args:
         algorithm: As the user made it.
         space: What is searched.
+        objectives: M, how many values a trial has.
 
     Raises:
         ValueError: If the settings name a dimension that there is not, or the algorithm
-            refuses the space.
+            refuses the space or the number of objectives.
     """
+    _check_objectives(algorithm, objectives)
     with_names = getattr(algorithm, "with_names", None)
     if with_names is not None:
         algorithm = with_names(space.names)
     _check_size(algorithm, space)
     return algorithm
+
+
+def default_algorithm(objectives: int) -> Algorithm:
+    """What searches where nobody says how: `NSGA2` for several objectives."""
+    from evotune.algorithms import NSGA2, GeneticAlgorithm
+
+    return GeneticAlgorithm() if objectives == 1 else NSGA2(objectives=objectives)
+
+
+def _check_objectives(algorithm: Algorithm, objectives: int) -> None:
+    """Refuses an algorithm that ranks another number of objectives."""
+    ranks = getattr(algorithm, "objectives", 1)
+    if ranks is None or ranks == objectives:
+        return
+    name = type(algorithm).__name__
+    fix = (
+        f"Use et.algorithms.NSGA2(objectives={objectives}), or RandomSearch() to "
+        "compare with."
+    )
+    if objectives == 1:
+        fix = (
+            f"Use GeneticAlgorithm() or {name}(objectives=1), or name more objectives: "
+            "Classification(..., objectives=['accuracy', 'parameters']), or "
+            "Study(..., directions=['maximize', 'minimize'])."
+        )
+    raise ValueError(
+        "An algorithm must rank as many objectives as a trial has values, but "
+        f"{name} ranks {ranks} and there {'is' if objectives == 1 else 'are'} "
+        f"{objectives}. {fix}"
+    )
 
 
 def _check_size(algorithm: Algorithm, space: Space) -> None:

@@ -55,7 +55,8 @@ class FrozenTrial:
     Attributes:
         number: The trial's number in its study, from 0.
         state: What became of it.
-        value: Its objective value in the user's direction; None without one.
+        value: Its objective value in the user's direction; None without one, and of a
+            trial with several, which are in ``values``.
         params: Plain Python values of the searched dimensions that were active.
         curves: f32[T] of every metric after each unit of resource (an epoch), by name.
         datetime_start: When it was handed out, in local time.
@@ -63,11 +64,14 @@ class FrozenTrial:
         generation: How many proposals were asked for before the trial's own; -1 for a
             trial added by hand.
         user_attrs: What the user attached to it.
-        system_attrs: What evotune attached to it, such as its exact status.
+        system_attrs: What evotune attached to it, such as its exact status, and how far
+            it exceeds each constraint, as "constraints" (satisfied at <= 0).
+        values: All of its objective values, in the user's directions; None without.
 
     Example:
-        >>> FrozenTrial(params={"x": 0.5}, value=0.25).state.name
-        'COMPLETE'
+        >>> trial = FrozenTrial(params={"x": 0.5}, value=0.25)
+        >>> trial.state.name, trial.values
+        ('COMPLETE', (0.25,))
     """
 
     number: int = -1
@@ -82,6 +86,13 @@ class FrozenTrial:
     generation: int = -1
     user_attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
     system_attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    values: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is not None:
+            object.__setattr__(self, "values", (self.value,))
+        elif self.values is not None and len(self.values) == 1:
+            object.__setattr__(self, "value", self.values[0])
 
     @property
     def duration(self) -> dt.timedelta | None:

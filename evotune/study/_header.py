@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib.metadata
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from evotune._errors import JournalError, raise_all
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from evotune._contracts import Algorithm
     from evotune.space import Space
 
-SCHEMA_VERSION = 1
-"""Of the journal's lines; see `evotune.study._codec`. Old ones are read for ever."""
+SCHEMA_VERSION = 2
+"""Of the journal's lines; see `evotune.study._codec`. Old ones are read for ever, and
+written wherever they suffice."""
 
 
 def as_json(value: Any) -> Any:
@@ -23,11 +25,17 @@ def as_json(value: Any) -> Any:
 
 
 def make_header(
-    *, study_name: str, space: Space, algorithm: Algorithm, seed: int, direction: str
+    *,
+    study_name: str,
+    space: Space,
+    algorithm: Algorithm,
+    seed: int,
+    directions: Sequence[str],
 ) -> dict[str, Any]:
     """What makes this study this study, as JSON values."""
+    single = len(directions) == 1
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 1 if single else 2,
         "evotune": version(),
         "study_name": study_name,
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -35,7 +43,7 @@ def make_header(
         "fingerprint": space.fingerprint,
         "algorithm": repr(algorithm),
         "seed": seed,
-        "direction": direction,
+        "direction": directions[0] if single else list(directions),
     }
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evotune._contracts import EMPTY, Algorithm, Status
-from evotune._errors import EvotuneError, JournalError
+from evotune._contracts import EMPTY, Algorithm
+from evotune._errors import EvotuneError, JournalError, SpaceError
 from evotune.study._added import added_outcome
 from evotune.study._best_state import BestState
 from evotune.study._events import Added, Asked, Enqueued, Event, Ran, Started, Told
@@ -19,6 +19,7 @@ from evotune.study._journal import Journal
 from evotune.study._protocols import Engine, Finished
 from evotune.study._queue import Queue
 from evotune.study._record import Record
+from evotune.study._redraw import refused
 from evotune.study._rows import Row, pack, running
 from evotune.study._search import Search
 from evotune.study._told import with_x
@@ -27,34 +28,48 @@ if TYPE_CHECKING:
     from evotune.space import Space
 
 
+_MOST_REFUSED = 2**20
+"""Forbidden rows in a row, of which none could be drawn again: no grid has more."""
+
+
 class Ledger:
     """What `Study` and its loop stand on: every change goes through `do`.
 
     Attributes:
         space: What may vary.
-        sign: 1 to maximise, -1 to minimise.
+        signs: For each of M objectives 1 to maximise it, -1 to minimise it.
         rows: P, the algorithm's batch size; 0 without an algorithm.
-        metric: What the last engine measured, or None.
+        metrics: What the last engine measured, for each objective; () before one.
+        constraints: What it bounded, by name.
         plan: Its plan as JSON values, or None.
         queue: Which rows come next.
         record: What is known of every trial.
         search: The algorithm and its state; None in a study that is only read.
         journal: The durable record, or None.
-        best_state: The final training state of the best trial.
+        best_state: The final training states of the trials that lead.
     """
 
     def __init__(
-        self, space: Space, algorithm: Algorithm | None, sign: int, seed: int
+        self,
+        space: Space,
+        algorithm: Algorithm | None,
+        signs: Sequence[int],
+        seed: int,
     ) -> None:
         """An empty ledger; ``algorithm`` is None in a study that is only read."""
         self.space = space
-        self.sign = sign
+        self.signs = tuple(signs)
         self.rows = 0 if algorithm is None else algorithm.batch_size
-        self.metric: str | None = None
+        self.metrics: tuple[str, ...] = ()
+        self.constraints: tuple[str, ...] = ()
         self.plan: Any = None
-        self.queue = Queue(space.canonical)
-        self.record = Record(len(space.names), sign, space.params)
-        self.search = None if algorithm is None else Search(algorithm, space, seed)
+        self.queue = Queue(space)
+        self.record = Record(len(space.names), signs, space.params)
+        self.search = (
+            None
+            if algorithm is None
+            else Search(algorithm, space, seed, len(self.signs))
+        )
         self.journal: Journal | None = None
         self.best_state = BestState()
 
@@ -122,17 +137,22 @@ class Ledger:
 
     def _apply(self, event: Event) -> list[Row]:
         search, rows = self.search, []
+        size = len(self.signs), len(self.constraints)
         match event:
             case Ran():
-                self.metric, self.plan = event.metric, event.plan
+                self.metrics, self.plan = event.metrics, event.plan
+                self.constraints = event.constraints
                 if search is not None:
+                    search.constraints = len(event.constraints)
                     search.points = event.points
                     if self.queue.asked == 0:
                         search.structural = event.structural
             case Asked():
-                self.queue.asked_for(event)
+                forbidden = self.queue.asked_for(event)
                 if search is not None:
                     search.seal()
+                    if forbidden:
+                        search.tell(refused(forbidden, *size))
             case Enqueued():
                 self.queue.enqueued(event)
             case Started():
@@ -140,7 +160,7 @@ class Ledger:
                 for row in rows:
                     self.record.start(row, event.at)
                 if search is not None:
-                    search.tell(running(rows))
+                    search.tell(running(rows, *size))
             case Told():
                 told = event.outcome
                 keys = zip(told.trial.tolist(), told.replica.tolist(), strict=True)
@@ -151,7 +171,8 @@ class Ledger:
             case Added():
                 self.record.add(event)
                 if search is not None:
-                    search.tell(added_outcome(event, self.sign))
+                    bounds = len(self.constraints)
+                    search.tell(added_outcome(event, self.signs, bounds))
         return rows
 
     def hand_out(self, new: int, *, may_ask: bool = True) -> list[Row]:
@@ -160,58 +181,77 @@ class Ledger:
         Args:
             new: How many new rows there may be.
             may_ask: Whether the algorithm may be asked when no proposed row is left.
+
+        Raises:
+            SpaceError: If the algorithm proposes nothing but what constraints forbid.
         """
-        queue, search = self.queue, self.asking()
+        queue = self.queue
+        self.asking()
         rows = queue.waiting[: self.rows]
         if not rows and not queue.proposed and new > 0 and may_ask:
-            self.sync()  # on the disk before the algorithm is told
-            proposal = search.ask(queue.asked)
-            if np.any(np.asarray(proposal.trial) != EMPTY):
-                self.do(Asked(proposal=proposal))
+            self._ask()
         count = min(new, self.rows - len(rows), queue.proposed)
         if count > 0:
             rows = rows + self.do(Started(at=time.time(), count=count))
         queue.held.update(row.key for row in rows)
         return rows
 
+    def _ask(self) -> None:
+        """Asks the algorithm until it proposes something that is allowed, or nothing.
+
+        Raises:
+            SpaceError: If it proposes nothing but what constraints forbid.
+        """
+        queue, search, forbidden = self.queue, self.asking(), 0
+        while forbidden < _MOST_REFUSED:
+            self.sync()  # on the disk before the algorithm is told
+            proposal = search.ask(queue.asked)
+            count = int(np.sum(np.asarray(proposal.trial) != EMPTY))
+            if count:
+                self.do(Asked(proposal=proposal))
+            if queue.proposed or not count:
+                return
+            forbidden += count
+        raise SpaceError(
+            f"An algorithm must find configurations that are allowed, but the last "
+            f"{forbidden:,} that were proposed break {list(self.space.constraints)!r}. "
+            "Narrow the dimensions to where configurations are allowed, or use "
+            "RandomSearch()."
+        )
+
     def take_back(self, finished: Finished, engine: Engine) -> list[Row]:
-        """Records what has finished, the state of a new best trial before all else."""
+        """Records what has finished, the states of new best trials before all else."""
         event = Told.of(finished, at=time.time())
         if not len(event.values):
             return []
-        complete = np.asarray(event.outcome.status) == Status.COMPLETE
-        score = np.where(complete, self.sign * event.values, np.nan)
-        improves = False
-        if np.any(np.isfinite(score)):
-            top = np.nanmax(score)
-            trial = int(np.asarray(event.outcome.trial)[score == top].min())
-            improves = self.record.beats(self.sign * float(top), trial)
-            if improves:
-                self.best_state.keep(trial, engine.member(trial))
+        leading = self.record.would_lead(event)
+        for trial in leading:
+            self.best_state.keep(trial, engine.member(trial))
         rows = self.do(event)
-        if improves:
-            self.best_state.tidy()
+        if leading:
+            self.best_state.tidy(self.record.leading)
         return rows
 
-    def find_best_state(self, best: FrozenTrial, engine: Engine) -> Any:
-        """See `Study.best_state`."""
-        if self.best_state.trial == best.number:
-            return self.best_state.state
-        if best.generation < 0:
+    def find_state(self, trial: FrozenTrial, engine: Engine) -> Any:
+        """See `Study.state_of`."""
+        states = self.best_state.states
+        if trial.number in states:
+            return states[trial.number]
+        if trial.generation < 0:
             raise ValueError(
-                f"Trial {best.number} was added by hand and never trained here, so "
+                f"Trial {trial.number} was added by hand and never trained here, so "
                 "there is no state of it. Train it: study.enqueue_trial("
-                f"{best.params!r}), then study.run(...)."
+                f"{trial.params!r}), then study.run(...)."
             )
         if hasattr(engine, "template") and self.best_state.restore(
-            best.number, engine.template(best.params)
+            trial.number, engine.template(trial.params)
         ):
-            return self.best_state.state
-        x = self.record.x[self.record.row_of(best.number)]
-        row = Row(x=x, trial=best.number)
+            return self.best_state.states[trial.number]
+        x = self.record.x[self.record.row_of(trial.number)]
+        row = Row(x=x, trial=trial.number)
         engine.submit(pack([row], engine.rows, len(self.space.names)))
         engine.collect()
-        return engine.member(best.number)
+        return engine.member(trial.number)
 
     def sync(self) -> None:
         """Puts what was written on the disk."""

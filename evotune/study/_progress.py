@@ -222,8 +222,11 @@ def of(done: int, total: int | None) -> str:
 
 
 def best(study: Study) -> str:
-    """The best value so far, short."""
-    return "-" if study._ledger.record.best < 0 else f"{study.best_value:.5g}"
+    """The best value so far, or how many trials no other dominates, short."""
+    front = study._ledger.record.leaders.rows
+    if len(study.directions) > 1:
+        return f"front of {len(front)}" if front else "-"
+    return f"{study.best_value:.5g}" if front else "-"
 
 
 def clock(seconds: float) -> str:

@@ -16,7 +16,8 @@ class Finished(Protocol):
     Attributes:
         outcome: P rows, EMPTY-padded; larger fitness is better.
         metrics: f32[P, T] curves by name, in the user's sign.
-        values: f32[P] objective values in the user's sign; NaN where diverged.
+        values: f32[P] objective values in the user's sign, or f64[P, M] of several
+            objectives; NaN where diverged.
     """
 
     @property
@@ -38,7 +39,9 @@ class Engine(Protocol):
     the same time; and a method ``template(params)``, with the structure, shapes and
     dtypes of what ``member`` returns for a trial of these parameters, which lets a
     saved state be read back; and a ``profile``, whose ``members_per_second``,
-    ``utilisation`` and ``shares(seconds)`` the last line of a run shows.
+    ``utilisation`` and ``shares(seconds)`` the last line of a run shows. One of several
+    objectives has a mapping ``objectives`` of their names to their directions, and one
+    that bounds something ``constraints``, the names of K.
 
     Attributes:
         rows: P, the number of rows of every proposal.

@@ -17,13 +17,13 @@ from evotune.study._frozen_trial import (
     FrozenTrial,
     TrialState,
 )
+from evotune.study._leaders import Leaders
 from evotune.study._rows import Row
 
 _COLUMNS: dict[str, tuple[type, float]] = {
     "number": (np.int64, EMPTY),
     "generation": (np.int32, -1),
     "status": (np.int8, Status.RUNNING),
-    "value": (np.float64, np.nan),
     "start": (np.float64, np.nan),
     "complete": (np.float64, np.nan),
 }
@@ -38,41 +38,59 @@ class Record:
         size: The number of trials.
         started: How many of them were handed out (the others were added by hand).
         finished: How many of them have a final state.
-        best: Row of the best complete trial; -1 without one. Of equally good ones it is
-            the one with the lowest number, whatever the order they came in.
+        leaders: The rows of the best trial, or of those that no other dominates; of
+            complete trials that satisfy all constraints.
         last_told: Unix time of the last recorded result, seconds; NaN without one.
     """
 
     def __init__(
         self,
         dimensions: int,
-        sign: int,
+        signs: Sequence[int],
         params: Callable[[np.ndarray], list[dict[str, Any]]],
     ) -> None:
         self.size = 0
         self.started = 0
         self.finished = 0
-        self.best = -1
         self.last_told = math.nan
-        self.sign = sign
+        self.leaders = Leaders(signs)
         self._params = params
         self._columns: dict[str, np.ndarray] = {
             name: np.zeros((0,), dtype) for name, (dtype, _) in _COLUMNS.items()
         }
         self._x = np.zeros((0, dimensions), np.float32)
+        self._values = np.zeros((0, len(self.leaders.signs)))
+        self._constraints: dict[int, tuple[float, ...]] = {}
         self._row_of: dict[int, int] = {}
         self._curves: list[tuple[dict[str, np.ndarray], int, int] | None] = []
         self._attrs: dict[int, tuple[dict[str, Any], tuple[str, ...]]] = {}
         self._frozen: list[FrozenTrial | None] = []
 
     def column(self, name: str) -> np.ndarray:
-        """A view of one column: number, generation, status, value, start, complete."""
+        """A view of one column: number, generation, status, start, complete."""
         return self._columns[name][: self.size]
 
     @property
     def x(self) -> np.ndarray:
         """f32[N, D] the trials' coordinates."""
         return self._x[: self.size]
+
+    @property
+    def values(self) -> np.ndarray:
+        """f64[N, M] the trials' values in the user's directions; NaN without."""
+        return self._values[: self.size]
+
+    @property
+    def best(self) -> int:
+        """Row of the one best trial; -1 without, and of several objectives."""
+        single = len(self.leaders.signs) == 1 and self.leaders.rows
+        return self.leaders.rows[0] if single else -1
+
+    @property
+    def leading(self) -> list[int]:
+        """Numbers of the trials that lead, ascending."""
+        rows = np.asarray(self.leaders.rows, np.int64)
+        return sorted(self.column("number")[rows].tolist())
 
     def __contains__(self, number: int) -> bool:
         return number in self._row_of
@@ -86,14 +104,16 @@ class Record:
         """The largest trial number; -1 without one."""
         return int(self.column("number").max()) if self.size else -1
 
-    def beats(self, value: float, number: int) -> bool:
-        """Whether a complete trial of this value would be the best one."""
-        if self.best < 0 or not math.isfinite(value):
-            return math.isfinite(value)
-        best = float(self._columns["value"][self.best])
-        if value != best:
-            return self.sign * value > self.sign * best
-        return number <= int(self._columns["number"][self.best])
+    def would_lead(self, event: Told) -> list[int]:
+        """Numbers of the trials of ``event`` that will lead once it is told."""
+        leaders, told = self.leaders.copy(), event.outcome
+        first = self.size  # rows of the record never come so far
+        good = np.asarray(told.status) == Status.COMPLETE
+        good &= np.all(np.asarray(told.constraints) <= 0.0, axis=1)
+        numbers, values = told.trial.tolist(), event.rows_of_values.tolist()
+        for position in np.flatnonzero(good).tolist():
+            leaders.offer(first + position, numbers[position], values[position])
+        return sorted(numbers[row - first] for row in leaders.rows if row >= first)
 
     def start(self, row: Row, at: float) -> None:
         """Takes in a row that was handed out; a known trial goes on training."""
@@ -114,11 +134,14 @@ class Record:
         """Takes in results of trials that were handed out."""
         lengths = event.outcome.curve_len.tolist()
         statuses = event.outcome.status.tolist()
-        values = event.values.tolist()
+        values = event.rows_of_values.tolist()
+        constraints = event.outcome.constraints.tolist()
         for position, number in enumerate(event.outcome.trial.tolist()):
             index = self._row_of[number]
             if event.metrics:
                 self._curves[index] = (event.metrics, position, lengths[position])
+            if constraints[position]:
+                self._constraints[index] = tuple(constraints[position])
             self._close(index, statuses[position], values[position], event.at)
         self.last_told = event.at
 
@@ -129,30 +152,32 @@ class Record:
         if event.user_attrs:
             self._attrs[index] = (dict(event.user_attrs), ())
         status = STATUS_OF_STATE[event.state]
-        self._close(index, status, event.value, event.complete)
+        self._close(index, status, event.values, event.complete)
 
-    def _close(self, index: int, status: int, value: float, at: float) -> None:
+    def _close(
+        self, index: int, status: int, values: Sequence[float], at: float
+    ) -> None:
         columns = self._columns
         columns["status"][index] = status
-        columns["value"][index] = value if status in _GOOD else math.nan
+        self._values[index] = values if status in _GOOD else math.nan
         columns["complete"][index] = at
         self._frozen[index] = None
         self.finished += int(status != Status.RUNNING)
-        if index == self.best:
-            self.best = self._search_best()
-        elif status == Status.COMPLETE and self.beats(
-            value, int(columns["number"][index])
-        ):
-            self.best = index
+        if index in self.leaders.rows:
+            self._recount()
+        elif status == Status.COMPLETE and self.is_feasible(index):
+            self.leaders.offer(index, int(columns["number"][index]), values)
 
-    def _search_best(self) -> int:
-        """The best row from scratch: needed where the best trial goes on training."""
-        score = self.sign * self.column("value")
-        score = np.where(self.column("status") == Status.COMPLETE, score, np.nan)
-        if not np.any(np.isfinite(score)):
-            return -1
-        best = np.flatnonzero(score == np.nanmax(score))
-        return int(best[np.argmin(self.column("number")[best])])
+    def is_feasible(self, index: int) -> bool:
+        """Whether the trial in a row violates no constraint that is known."""
+        return all(value <= 0.0 for value in self._constraints.get(index, ()))
+
+    def _recount(self) -> None:
+        """Finds the leaders anew: needed where one of them goes on training."""
+        rows = np.flatnonzero(self.column("status") == Status.COMPLETE)
+        feasible = [row for row in rows.tolist() if self.is_feasible(row)]
+        rows = np.asarray(feasible, np.int64)
+        self.leaders.recount(rows, self.column("number")[rows], self.values[rows])
 
     def _grow(self, number: int, x: np.ndarray) -> int:
         index, capacity = self.size, self._x.shape[0]
@@ -163,6 +188,8 @@ class Record:
                 self._columns[name] = np.concatenate([self._columns[name], cells])
             rows = np.zeros((more, self._x.shape[1]), np.float32)
             self._x = np.concatenate([self._x, rows])
+            nothing = np.full((more, self._values.shape[1]), np.nan)
+            self._values = np.concatenate([self._values, nothing])
         self._columns["number"][index] = number
         self._x[index] = x
         self._row_of[number] = index
@@ -195,6 +222,7 @@ class Record:
         self, index: int, params: dict[str, Any], waiting: frozenset[int]
     ) -> FrozenTrial:
         cell = {name: column[index].item() for name, column in self._columns.items()}
+        values = self._values[index].tolist()
         status = Status(cell["status"])
         state = STATE_OF_STATUS[status]
         if state is TrialState.RUNNING and cell["number"] in waiting:
@@ -206,6 +234,8 @@ class Record:
         if fixed:
             names = [name for name in fixed if name in params]
             system_attrs["fixed_params"] = {name: params[name] for name in names}
+        if index in self._constraints:
+            system_attrs["constraints"] = self._constraints[index]
         curves = {}
         if (block := self._curves[index]) is not None:
             metrics, position, length = block
@@ -213,7 +243,7 @@ class Record:
         return FrozenTrial(
             number=cell["number"],
             state=state,
-            value=None if math.isnan(cell["value"]) else cell["value"],
+            values=None if any(map(math.isnan, values)) else tuple(values),
             params=params,
             curves=curves,
             datetime_start=_local_time(cell["start"]),

@@ -114,14 +114,15 @@ def pack(rows: Sequence[Row], size: int, dimensions: int) -> Proposal:
     return Proposal(x=cast(Any, x), **cast(Any, fields))
 
 
-def running(rows: Sequence[Row]) -> Outcome:
+def running(rows: Sequence[Row], objectives: int = 1, constraints: int = 0) -> Outcome:
     """Numpy twin of `evotune._contracts.pending`: rows under way, without result."""
     size = len(rows)
     return outcome(
         x=np.stack([row.x for row in rows]),
         trial=np.array([row.trial for row in rows], np.int32),
         replica=np.array([row.replica for row in rows], np.int32),
-        fitness=np.full((size, 1), -np.inf, np.float32),
+        fitness=np.full((size, objectives), -np.inf, np.float32),
+        constraints=np.zeros((size, constraints), np.float32),
         status=np.full((size,), Status.RUNNING, np.int32),
     )
 

@@ -84,6 +84,7 @@ def run(
 
 def take_over(ledger: Ledger, engine: Engine) -> None:
     """Records that an engine trains from now on, and its plan."""
+    metrics = tuple(objectives_of(engine))
     ledger.do(
         Ran(
             at=time.time(),
@@ -91,6 +92,8 @@ def take_over(ledger: Ledger, engine: Engine) -> None:
             points=engine.points,
             structural=tuple(engine.structural),
             plan=as_json(engine.plan.to_json()),
+            objectives=metrics if len(metrics) > 1 else (),
+            constraints=tuple(getattr(engine, "constraints", ())),
         )
     )
 
@@ -99,7 +102,7 @@ def check_engine(study: Study, ledger: Ledger, engine: Engine) -> None:
     """Refuses an engine that does not fit the study.
 
     Raises:
-        ValueError: If it has other rows or another direction.
+        ValueError: If it has other rows, or other directions.
         JournalError: If it measures another metric than the one that was recorded.
     """
     if engine.rows != ledger.rows:
@@ -108,18 +111,39 @@ def check_engine(study: Study, ledger: Ledger, engine: Engine) -> None:
             f"{engine.rows} and {ledger.rows}. Use "
             "Engine(..., rows=algorithm.batch_size)."
         )
-    if engine.direction != study.direction:
+    objectives = objectives_of(engine)
+    if tuple(objectives.values()) != study.directions:
+        if len(objectives) > 1 or len(study.directions) > 1:
+            measured = ", ".join(f"{n} to be {d}d" for n, d in objectives.items())
+            raise ValueError(
+                "The study and its task must have the same directions, but the study "
+                f"is to {', '.join(study.directions)}, and the task measures "
+                f"{measured}. Use Study(..., directions={[*objectives.values()]!r})."
+            )
         raise ValueError(
             "The study and its task must have one direction, but the study is to "
             f"{study.direction} and {engine.metric} is to be {engine.direction}d. "
             f"Use Study(..., direction={engine.direction!r})."
         )
-    if ledger.metric is not None and engine.metric != ledger.metric:
+    metrics, bounds = tuple(objectives), tuple(getattr(engine, "constraints", ()))
+    recorded = ledger.metrics, ledger.constraints
+    if ledger.metrics and (metrics, bounds) != recorded:
         raise JournalError(
             f"A study has one metric, but {study.study_name!r} recorded "
-            f"{ledger.metric!r} and is now to measure {engine.metric!r}. Give the task "
+            f"{_listed(*recorded)} and is now to measure "
+            f"{_listed(metrics, bounds)}. Give the task "
             "the recorded metric, or start another study_name."
         )
+
+
+def objectives_of(engine: Engine) -> dict[str, str]:
+    """The direction of each objective that an engine measures, by name."""
+    return dict(getattr(engine, "objectives", {engine.metric: engine.direction}))
+
+
+def _listed(metrics: Sequence[str], constraints: Sequence[str]) -> str:
+    bounds = f" with bounds of {', '.join(constraints)}" if constraints else ""
+    return ", ".join(map(repr, metrics)) + bounds
 
 
 def next_rows(ledger: Ledger, engine: Engine, budget: Budget) -> list[Row]:

@@ -12,6 +12,7 @@ import numpy as np
 from evotune._cache import CachedFunction
 from evotune._contracts import EMPTY, Algorithm, Geometry, Outcome, Proposal
 from evotune._errors import EvotuneError
+from evotune.study._redraw import redrawn
 from evotune.study._rows import Row, joined, padded, running
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ _PURPOSE_INIT = 0x696E6974
 _PURPOSE_ASK = 0x61736B00
 """First folds of the keys. Trial numbers stay far below, so no engine shares them."""
 
+
+_REDRAW = 2**24
+"""What the number of an attempt adds to that of the proposal, in the key."""
 
 _HASTY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 _HASTY_ROWS = 256
@@ -75,12 +79,18 @@ class Search:
 
     Attributes:
         points: T that told curves are padded to; the engine's.
+        objectives: M of what is told.
+        constraints: K of what is told; the engine's.
         structural: The dimensions that change the shape of what is trained; the first
             run fixes them, unless the algorithm was asked before it.
     """
 
-    def __init__(self, algorithm: Algorithm, space: Space, seed: int) -> None:
+    def __init__(
+        self, algorithm: Algorithm, space: Space, seed: int, objectives: int = 1
+    ) -> None:
         self.points = 0
+        self.objectives = objectives
+        self.constraints = 0
         self.structural: tuple[str, ...] = ()
         self._algorithm = algorithm
         self._space = space
@@ -98,12 +108,25 @@ class Search:
     def ask(self, number: int) -> Proposal:
         """The next proposal, as numpy arrays, after telling what there is to tell.
 
+        Forbidden rows are drawn again; those that cannot be are still there.
+
         Args:
             number: How many proposals were asked for before: the key hangs on it.
 
         Raises:
             EvotuneError: If the algorithm proposes a point outside the unit cube.
         """
+        first = self._asked(number)
+        if not self._space.constraints:
+            return first
+
+        def again(attempt: int) -> Proposal:
+            return self._asked(number + attempt * _REDRAW)
+
+        return redrawn(first, self._space.allowed, again)
+
+    def _asked(self, number: int) -> Proposal:
+        """What the algorithm proposes with one key."""
         proposal: Proposal = jax.device_get(
             self._run.ask(self._algorithm, self._seed, np.uint32(number), self.state())
         )
@@ -153,7 +176,12 @@ class Search:
         if self._compiling is not None or self._state is None:
             return
         middle = Row(x=np.full((len(self._space.names),), 0.5, np.float32), trial=EMPTY)
-        nothing = padded(running([middle]), 0, self._algorithm.batch_size, self.points)
+        nothing = padded(
+            running([middle], self.objectives, self.constraints),
+            0,
+            self._algorithm.batch_size,
+            self.points,
+        )
         pool = concurrent.futures.ThreadPoolExecutor(1)
         self._compiling = pool.submit(
             self._run.tell.compile, self._algorithm, self._state, nothing

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
-from evotune._contracts import Algorithm, Status
-from evotune._errors import EvotuneError, JournalError
+from evotune._contracts import Algorithm
+from evotune._errors import EvotuneError, HyperparameterError, JournalError
 from evotune.study import _added, _told
+from evotune.study._answers import Answers
 from evotune.study._best_state import BestState
 from evotune.study._budget import Budget
-from evotune.study._dataframe import ATTRS, trials_dataframe
+from evotune.study._directions import SIGNS, checked_directions
 from evotune.study._events import Enqueued
-from evotune.study._fitted import fitted
+from evotune.study._fitted import default_algorithm, fitted
 from evotune.study._frozen_trial import FrozenTrial, TrialState
 from evotune.study._header import make_header
 from evotune.study._journal import FILE_NAME, read
@@ -29,15 +30,12 @@ from evotune.study._run import Callback, check_engine, run, take_over
 from evotune.study._trial import Trial
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from evotune.space import Space
 
-SIGNS = {"maximize": 1, "minimize": -1}
 DEFAULT_NAME = "study"
 
 
-class Study:
+class Study(Answers):
     """One search over a space: asks an algorithm, records trials, answers questions.
 
     For objectives that JAX cannot trace, drive it by hand with `ask` and `tell`; what
@@ -64,6 +62,7 @@ class Study:
         *,
         algorithm: Algorithm | None = None,
         direction: Literal["minimize", "maximize"] = "minimize",
+        directions: Sequence[Literal["minimize", "maximize"]] | None = None,
         seed: int = 0,
         study_name: str | None = None,
         storage: str | os.PathLike[str] | None = None,
@@ -73,8 +72,10 @@ class Study:
 
         Args:
             space: What may vary.
-            algorithm: How to search; a `GeneticAlgorithm` by default.
+            algorithm: How to search; by default a `GeneticAlgorithm`, and `NSGA2` for
+                several objectives.
             direction: "minimize" or "maximize".
+            directions: One for each of several objectives, in place of ``direction``.
             seed: All randomness of the search hangs on it; 0 to 2**32 - 1.
             study_name: The study's directory in ``storage``; "study" by default.
             storage: A directory for the journal; None keeps the study in memory.
@@ -83,36 +84,32 @@ class Study:
 
         Raises:
             ValueError: If ``direction`` or ``seed`` is none, or the algorithm, such as
-                a grid without levels, does not fit the space.
+                a grid without levels, does not fit the space or the number of
+                objectives.
             JournalError: If the storage cannot be written, the study exists and
                 ``resume`` is False, or its journal is of another study.
         """
-        if direction not in SIGNS:
-            raise ValueError(
-                f"direction must be 'minimize' or 'maximize', but got {direction!r}."
-            )
+        wanted = checked_directions(direction, directions)
         whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
         if not whole or not 0 <= seed < 2**32:
             raise ValueError(
                 f"seed must be an integer from 0 to 2**32 - 1, but got {seed!r}."
             )
         if algorithm is None:
-            from evotune.algorithms import GeneticAlgorithm
-
-            algorithm = GeneticAlgorithm()
+            algorithm = default_algorithm(len(wanted))
         if storage is None and resume:
             raise ValueError(
                 "resume=True needs a storage to resume from. Use storage='runs'."
             )
-        algorithm = fitted(algorithm, space)
-        self._set_up(space, algorithm, direction, int(seed), study_name)
+        algorithm = fitted(algorithm, space, len(wanted))
+        self._set_up(space, algorithm, wanted, int(seed), study_name)
         if storage is not None:
             header = make_header(
                 study_name=self.study_name,
                 space=space,
                 algorithm=algorithm,
                 seed=self.seed,
-                direction=direction,
+                directions=wanted,
             )
             self._ledger.open(Path(storage), self.study_name, header, resume=resume)
 
@@ -120,17 +117,19 @@ class Study:
         self,
         space: Space,
         algorithm: Algorithm | None,
-        direction: str,
+        directions: Sequence[str],
         seed: int,
         study_name: str | None,
     ) -> None:
         self.space = space
         self.algorithm = algorithm
-        self.direction = direction
+        self.directions = tuple(directions)
         self.seed = seed
         self.study_name = study_name or DEFAULT_NAME
         self.stopped_by = ""
-        self._ledger = Ledger(space, algorithm, SIGNS[direction], seed)
+        self._ledger = Ledger(
+            space, algorithm, [SIGNS[each] for each in directions], seed
+        )
         self._budget: Budget | None = None
 
     @classmethod
@@ -153,7 +152,9 @@ class Study:
             )
         study = cls.__new__(cls)
         space = Space.from_json(header["space"])
-        study._set_up(space, None, header["direction"], header["seed"], study_name)
+        direction = header["direction"]
+        directions = [direction] if isinstance(direction, str) else direction
+        study._set_up(space, None, directions, header["seed"], study_name)
         study._ledger.best_state = BestState(path.parent)
         study._ledger.replay(events, str(path))
         return study
@@ -212,14 +213,16 @@ class Study:
 
         Args:
             trial: A trial, its number, or a sequence of them.
-            values: Its value in the study's direction, or a sequence of as many.
+            values: Its value in the study's direction, or a sequence of as many; of
+                several objectives a sequence of M values for each trial.
                 A value that is no finite number makes the trial FAIL.
             state: `TrialState.COMPLETE`, PRUNED or FAIL, for all or a sequence of as
                 many; by default COMPLETE or FAIL, as the value says.
 
         Raises:
             ValueError: If a trial is not out for evaluation, a state does not go with
-                its value, or the lengths differ. Then nothing is recorded.
+                its value, or the lengths differ, that of M values too. Then nothing is
+                recorded.
         """
         single = isinstance(trial, (Trial, int, np.integer))
         trials: Sequence[Any] = [trial] if single else list(trial)  # type: ignore[arg-type]
@@ -229,11 +232,11 @@ class Study:
         if len({row.key for row in rows}) < len(rows):
             raise ValueError("Each trial is told once, but one is in the list twice.")
         verdicts = [
-            _told.judge(row.trial, value, word)
+            _told.judge(row.trial, value, word, len(self.directions))
             for row, value, word in zip(rows, told, states, strict=True)
         ]
         if rows:
-            event = _told.told(rows, verdicts, self._ledger.sign, time.time())
+            event = _told.told(rows, verdicts, self._ledger.signs, time.time())
             self._ledger.do(event, durable=True)
         frozen = self._ledger.freeze(rows)
         return frozen[0] if single else frozen
@@ -254,9 +257,11 @@ class Study:
     ) -> None:
         """Makes ``params`` the next trial; dimensions left out are the algorithm's.
 
+        Where constraints forbid that together, dimensions left out are drawn.
+
         Raises:
             HyperparameterError: If ``params`` has a name or a value that the space has
-                not.
+                not, or nothing that has these values is allowed.
             TypeError: If JSON cannot hold ``user_attrs``.
         """
         middle = np.full((1, len(self.space.names)), 0.5, np.float32)
@@ -267,6 +272,8 @@ class Study:
         for index, name in enumerate(self.space.names):
             if name not in params:
                 x[index] = np.nan
+        if self._ledger.queue.completed(x, middle[0]) is None:
+            raise HyperparameterError(self._forbidden(params))
         attrs = _added.checked_attrs(user_attrs)
         self._ledger.do(Enqueued(x=x, fixed=fixed, user_attrs=attrs))
 
@@ -280,17 +287,28 @@ class Study:
                 hand, or Optuna's. A WAITING one is enqueued.
 
         Raises:
-            HyperparameterError: If its parameters do not lie in the space.
+            HyperparameterError: If its parameters do not lie in the space, or
+                constraints forbid them.
             ValueError: If it is RUNNING, or its value does not go with its state.
         """
         if _told.as_state(trial.state) is TrialState.WAITING:
             self.enqueue_trial(trial.params, trial.user_attrs)
             return
         x = self.space.encode([trial.params])[0]
+        if not self.space.allowed(x[None])[0]:
+            raise HyperparameterError(self._forbidden(trial.params))
         number = 1 + max(
             self._ledger.record.last_number, self._ledger.queue.last_number
         )
-        self._ledger.do(_added.added(trial, number, x), durable=True)
+        event = _added.added(trial, number, x, len(self.directions))
+        self._ledger.do(event, durable=True)
+
+    def _forbidden(self, params: Mapping[str, Any]) -> str:
+        return (
+            "A trial must keep the constraints of the space, but nothing that has "
+            f"{dict(params)!r:.200} keeps {list(self.space.constraints)!r}. Change its "
+            "values, or the constraints."
+        )
 
     def run(
         self,
@@ -352,97 +370,6 @@ class Study:
             )
         self._budget.stop("stop")
 
-    @property
-    def plan(self) -> Any:
-        """What its last run was planned to compile, as JSON values; None before one.
-
-        The costs that the plan rests on are part of it, so that a resumed study is
-        planned as before, whatever has been calibrated since.
-        """
-        return self._ledger.plan
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        """All trials that were handed out or added, by number."""
-        return self._ledger.trials()
-
-    @property
-    def best_trial(self) -> FrozenTrial:
-        """The complete trial with the best value; the earliest of equals.
-
-        Raises:
-            ValueError: If no trial is complete.
-        """
-        record = self._ledger.record
-        if record.best < 0:
-            raise ValueError(
-                f"No trials are completed yet: {record.size} were started, and "
-                f"{record.finished} of them ended without a value. Run the study for "
-                "longer, or look at study.trials for what failed."
-            )
-        return record.freeze([record.best])[0]
-
-    @property
-    def best_params(self) -> dict[str, Any]:
-        """The parameters of `best_trial`."""
-        return self.best_trial.params
-
-    @property
-    def best_value(self) -> float:
-        """The value of `best_trial`."""
-        value = self.best_trial.value
-        assert value is not None
-        return value
-
-    @property
-    def best_trials(self) -> list[FrozenTrial]:
-        """All complete trials that no other one beats: those of the best value."""
-        record = self._ledger.record
-        if record.best < 0:
-            return []
-        value = record.column("value")
-        same = value == value[record.best]
-        same &= record.column("status") == Status.COMPLETE
-        best = record.freeze(np.flatnonzero(same).tolist())
-        return sorted(best, key=lambda trial: trial.number)
-
-    @property
-    def metric(self) -> str | None:
-        """What a value is, such as "val_accuracy"; None before the first run."""
-        return self._ledger.metric
-
-    def coordinates(self, number: int) -> np.ndarray:
-        """f32[D]: where trial ``number`` lies in the unit cube of the space.
-
-        Raises:
-            KeyError: If there is no such trial.
-        """
-        record = self._ledger.record
-        return record.x[record.row_of(number)].copy()
-
-    def best_state(self, engine: Engine) -> Any:
-        """The final training state of `best_trial`, as ``engine.member`` gives it.
-
-        It is kept in memory and, with ``storage``, on the disk. Where neither has it
-        (the file is gone, or a plan of other shapes trains now), ``engine`` trains that
-        one trial again: all its randomness hangs on the seed and the trial's number.
-
-        Raises:
-            ValueError: If no trial is complete, or the best was added by hand.
-        """
-        return self._ledger.find_best_state(self.best_trial, engine)
-
-    def trials_dataframe(self, attrs: Sequence[str] = ATTRS) -> pd.DataFrame:
-        """The trials as a pandas DataFrame with Optuna's column names.
-
-        Args:
-            attrs: Attributes of `FrozenTrial`; "generation" can be added.
-
-        Raises:
-            MissingExtraError: If pandas is not installed.
-        """
-        return trials_dataframe(self.trials, attrs)
-
     def close(self) -> None:
         """Releases the journal for other writers; the study stays readable."""
         if self._ledger.journal is not None:
@@ -454,12 +381,14 @@ class Study:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __len__(self) -> int:
-        return self._ledger.record.size
-
     def __repr__(self) -> str:
-        best = f", best {self.best_value:.6g}" if self._ledger.record.best >= 0 else ""
+        best, front = "", self._ledger.record.leaders.rows
+        if front and len(self.directions) == 1:
+            best = f", best {self.best_value:.6g}"
+        elif front:
+            best = f", {len(front)} in the front"
+        aims = ", ".join(self.directions)
         return (
-            f"Study({self.study_name!r}, {self.direction}, {len(self)} trials{best}, "
+            f"Study({self.study_name!r}, {aims}, {len(self)} trials{best}, "
             f"algorithm={self.algorithm!r}, seed={self.seed})"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,25 +41,50 @@ def number_of(values: Any) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-def judge(number: int, values: Any, state: Any) -> tuple[Status, float]:
-    """Status and value of a trial that the user tells about.
-
-    Without a state, a finite number is COMPLETE and anything else FAIL, as in Optuna.
+def numbers_of(values: Any, objectives: int, number: int) -> tuple[float, ...]:
+    """The M numbers in what was told; all NaN unless each is a finite number.
 
     Raises:
-        ValueError: If the state does not go with the value.
+        ValueError: If there are several objectives, and another number of values.
     """
-    value = number_of(values)
+    if objectives == 1:
+        return (number_of(values),)
+    if values is None:
+        return (math.nan,) * objectives
+    listed = list(values) if isinstance(values, Iterable) else [values]
+    if len(listed) != objectives:
+        shown = ", ".join(["..."] * objectives)
+        raise ValueError(
+            f"A trial has a value for each of the study's {objectives} objectives, but "
+            f"trial {number} got {values!r}. Tell as many in the order of its "
+            f"directions: `study.tell(trial, ({shown}))`."
+        )
+    found = tuple(map(number_of, listed))
+    return found if not any(map(math.isnan, found)) else (math.nan,) * objectives
+
+
+def judge(
+    number: int, values: Any, state: Any, objectives: int = 1
+) -> tuple[Status, tuple[float, ...]]:
+    """Status and M values of a trial that the user tells about.
+
+    Without a state, finite numbers are COMPLETE and anything else FAIL, as in Optuna.
+
+    Raises:
+        ValueError: If the state does not go with the value, or there are not as many
+            values as objectives.
+    """
+    found = numbers_of(values, objectives, number)
+    missing = math.isnan(found[0])
     if state is None:
-        good = not math.isnan(value)
-        return (Status.COMPLETE if good else Status.FAILED), value
+        return (Status.FAILED if missing else Status.COMPLETE), found
     state = as_state(state)
     if state not in STATUS_OF_STATE:
         raise ValueError(
             f"A trial is told as COMPLETE, PRUNED or FAIL, but trial {number} got "
             f"{state.name}. Leave it untold while it runs."
         )
-    if state is TrialState.COMPLETE and math.isnan(value):
+    if state is TrialState.COMPLETE and missing:
         raise ValueError(
             f"A COMPLETE trial needs a finite value, but trial {number} got "
             f"{values!r}. Use state=TrialState.FAIL, or leave the state out."
@@ -69,24 +94,34 @@ def judge(number: int, values: Any, state: Any) -> tuple[Status, float]:
             f"A FAIL trial has no value, but trial {number} got {values!r}. Leave the "
             "value out: study.tell(trial, state=TrialState.FAIL)."
         )
-    return STATUS_OF_STATE[state], value
+    return STATUS_OF_STATE[state], found
 
 
 def told(
-    rows: Sequence[Row], verdicts: Sequence[tuple[Status, float]], sign: int, at: float
+    rows: Sequence[Row],
+    verdicts: Sequence[tuple[Status, tuple[float, ...]]],
+    signs: Sequence[int],
+    at: float,
 ) -> Told:
-    """The event of ``rows`` that got these verdicts."""
-    values = np.array([value for _, value in verdicts], np.float64)
-    fitness = (sign * values).astype(np.float32)
+    """The event of ``rows`` that got these verdicts.
+
+    Args:
+        rows: n of them.
+        verdicts: Status and M values of each.
+        signs: 1 or -1 for each objective.
+        at: Unix time, seconds.
+    """
+    values = np.array([values for _, values in verdicts], np.float64)
+    fitness = (np.asarray(signs) * values).astype(np.float32)
     return Told(
         at=at,
         outcome=outcome(
             trial=np.array([row.trial for row in rows], np.int32),
             replica=np.array([row.replica for row in rows], np.int32),
-            fitness=np.where(np.isfinite(fitness), fitness, -np.inf)[:, None] + 0,
+            fitness=np.where(np.isfinite(fitness), fitness, np.float32(-np.inf)) + 0,
             status=np.array([int(status) for status, _ in verdicts], np.int32),
         ),
-        values=values,
+        values=values if len(signs) > 1 else values[:, 0],
         metrics={},
     )
 

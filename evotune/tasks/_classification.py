@@ -17,6 +17,7 @@ from evotune.tasks._class_weight import class_weights
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._losses import check_smoothing, smoothed_cross_entropy
 from evotune.tasks._metrics import Monitored
+from evotune.tasks._objectives import Objective
 from evotune.tasks._supervised import Supervised
 from evotune.training import Regularize
 
@@ -39,6 +40,12 @@ class Classification(Supervised):
         metric: A name in `et.metrics.CLASSIFICATION`, such as "accuracy", "loss",
             "f1_macro" or "roc_auc", or an `et.metrics.Metric` of your own; of the
             validation split.
+        objectives: Several objectives, in place of ``metric``: names or Metrics as for
+            it, "parameters", how many numbers the network of its true size trains, or
+            "multiply_adds" of one example's forward pass; the first is the metric.
+        constraints: The largest value of what has such a name, as
+            ``{"parameters": 10_000}``. A trial with more is not among the best ones;
+            `et.algorithms.NSGA2` searches where there are none.
         monitor: Further metrics that every epoch records: names, Metrics, functions, or
             a `WeightSparsity`. "accuracy" and "loss" always are.
         train_metrics: Whether the metrics are recorded for the training split, too, as
@@ -73,6 +80,11 @@ class Classification(Supervised):
         >>> task = et.tasks.Classification(et.datasets.digits(), model=et.models.MLP())
         >>> task.metric, task.direction
         ('val_accuracy', 'maximize')
+        >>> small = et.tasks.Classification(
+        ...     et.datasets.digits(), objectives=["accuracy", "parameters"]
+        ... )
+        >>> small.objectives
+        {'val_accuracy': 'maximize', 'parameters': 'minimize'}
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = CLASSIFICATION
@@ -88,6 +100,8 @@ class Classification(Supervised):
         *,
         model: Any = None,
         metric: str | Metric = "accuracy",
+        objectives: Iterable[Objective] = (),
+        constraints: Mapping[str, float] | None = None,
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
         regularize: Regularize = "kernels",
@@ -109,6 +123,8 @@ class Classification(Supervised):
             dataset,
             model=model,
             metric=metric,
+            objectives=objectives,
+            constraints=constraints,
             monitor=monitor,
             train_metrics=train_metrics,
             regularize=regularize,

@@ -17,6 +17,7 @@ from evotune.tasks._generation import FittedLanguageModel, forward_causal
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._losses import check_smoothing, smoothed_cross_entropy
 from evotune.tasks._metrics import Monitored
+from evotune.tasks._objectives import Objective
 from evotune.tasks._supervised import Supervised
 from evotune.tasks._train_state import TrainState
 from evotune.training import Regularize
@@ -54,6 +55,8 @@ class LanguageModel(Supervised):
         metric: "perplexity", "loss", "accuracy", "top_5_accuracy" or an
             `et.metrics.Metric` of logits f32[N, V] and symbols i32[N]; of the
             validation split.
+        objectives: As for `Classification`.
+        constraints: As for `Classification`.
         monitor: As for `Classification`; "loss", "perplexity" and "accuracy" always
             are.
         train_metrics: As for `Classification`, of the first windows of the text.
@@ -94,6 +97,8 @@ class LanguageModel(Supervised):
         *,
         model: Any = None,
         metric: str | Metric = "perplexity",
+        objectives: Iterable[Objective] = (),
+        constraints: Mapping[str, float] | None = None,
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
         regularize: Regularize = "kernels",
@@ -112,6 +117,8 @@ class LanguageModel(Supervised):
             dataset,
             model=Transformer() if model is None else model,
             metric=metric,
+            objectives=objectives,
+            constraints=constraints,
             monitor=monitor,
             train_metrics=train_metrics,
             regularize=regularize,

@@ -39,7 +39,7 @@ def objective_metric(metric: Any, known: Mapping[str, Metric]) -> Metric:
 
 
 def recorded_metrics(
-    objective: Metric,
+    objectives: Iterable[Metric],
     monitor: Iterable[Monitored],
     always: Iterable[str],
     known: Mapping[str, Metric],
@@ -47,7 +47,7 @@ def recorded_metrics(
     """All metrics that a task records, by name.
 
     Args:
-        objective: What the search is about.
+        objectives: What the search is about.
         monitor: Further metrics: names, Metrics, or functions, whose direction nobody
             needs.
         always: Names among ``known`` that are recorded in any case.
@@ -63,7 +63,7 @@ def recorded_metrics(
         )
     further = [_monitored(each, known) for each in monitor]
     found = {name: known[name] for name in always}
-    for metric in (objective, *further):
+    for metric in (*objectives, *further):
         if found.setdefault(metric.name, metric) != metric:
             raise HyperparameterError(
                 f"Recorded metrics must differ in their names, but {metric.name!r} "

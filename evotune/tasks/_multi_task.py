@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -20,6 +20,7 @@ from evotune.tasks._heads import Head
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._losses import check_smoothing
 from evotune.tasks._metrics import check_traceable
+from evotune.tasks._objectives import COSTS
 from evotune.tasks._supervised import Supervised
 from evotune.training import Regularize
 
@@ -51,6 +52,9 @@ class MultiTask(Supervised):
             "accuracy" or "r2" where there is none.
         objective: What the search is about: a head's name, for its metric; "mean" of
             the metrics, which must get better in one direction; or "loss".
+        objectives: Several of these, or "parameters" or "multiply_adds", in place of
+            ``objective``; the first is the metric.
+        constraints: The largest "parameters" or "multiply_adds".
         weights: w_h, finite and at least 0, by head; 1 where there is none.
         train_metrics: As for `Classification`.
         regularize: As for `Classification`.
@@ -92,6 +96,8 @@ class MultiTask(Supervised):
         model: Any = None,
         metrics: Mapping[str, str | Metric] | None = None,
         objective: str = "mean",
+        objectives: Iterable[str] = (),
+        constraints: Mapping[str, float] | None = None,
         weights: Mapping[str, float] | None = None,
         train_metrics: bool | int = False,
         regularize: Regularize = "kernels",
@@ -114,11 +120,16 @@ class MultiTask(Supervised):
             )
             self.heads[name], column = head, head.columns.stop
         self.weights = {name: float(weights.get(name, 1.0)) for name in heads}
-        recorded = self._metrics()
+        recorded, goals = self._metrics(), tuple(objectives)
         super().__init__(
             first,
             model=model,
-            metric=self._objective(objective, recorded),
+            metric=self._objective(goals[0] if goals else objective, recorded),
+            objectives=[
+                goal if goal in COSTS else self._objective(goal, recorded)
+                for goal in goals
+            ],
+            constraints=constraints,
             monitor=recorded.values(),
             train_metrics=train_metrics,
             regularize=regularize,

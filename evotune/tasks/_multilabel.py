@@ -14,6 +14,7 @@ from evotune.metrics import MULTILABEL, Metric, binary_cross_entropy
 from evotune.models import Precision
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import Monitored
+from evotune.tasks._objectives import Objective
 from evotune.tasks._supervised import Supervised
 from evotune.training import Regularize
 
@@ -31,6 +32,8 @@ class MultiLabelClassification(Supervised):
         model: As for `Classification`.
         metric: A name in `et.metrics.MULTILABEL`, such as "f1_micro" or "roc_auc", or
             an `et.metrics.Metric`; of the validation split.
+        objectives: As for `Classification`.
+        constraints: As for `Classification`.
         monitor: As for `Classification`; "loss" and "f1_micro" always are.
         train_metrics: As for `Classification`.
         regularize: As for `Classification`.
@@ -62,6 +65,8 @@ class MultiLabelClassification(Supervised):
         *,
         model: Any = None,
         metric: str | Metric = "f1_micro",
+        objectives: Iterable[Objective] = (),
+        constraints: Mapping[str, float] | None = None,
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
         regularize: Regularize = "kernels",
@@ -90,6 +95,8 @@ class MultiLabelClassification(Supervised):
             dataset,
             model=model,
             metric=metric,
+            objectives=objectives,
+            constraints=constraints,
             monitor=monitor,
             train_metrics=train_metrics,
             regularize=regularize,

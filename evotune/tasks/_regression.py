@@ -14,6 +14,7 @@ from evotune.metrics import REGRESSION, Metric, mean_squared_error
 from evotune.models import Precision
 from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import Monitored
+from evotune.tasks._objectives import Objective
 from evotune.tasks._preprocessing import Scaler
 from evotune.tasks._supervised import Supervised
 from evotune.training import Regularize
@@ -35,6 +36,8 @@ class Regression(Supervised):
         model: As for `Classification`.
         metric: A name in `et.metrics.REGRESSION`, such as "r2" or "rmse", or an
             `et.metrics.Metric`; of the validation split.
+        objectives: As for `Classification`.
+        constraints: As for `Classification`.
         monitor: As for `Classification`; "loss", "rmse", "mae" and "r2" always are.
         train_metrics: As for `Classification`.
         regularize: As for `Classification`.
@@ -62,6 +65,8 @@ class Regression(Supervised):
         *,
         model: Any = None,
         metric: str | Metric = "rmse",
+        objectives: Iterable[Objective] = (),
+        constraints: Mapping[str, float] | None = None,
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
         regularize: Regularize = "kernels",
@@ -83,6 +88,8 @@ class Regression(Supervised):
             dataset,
             model=model,
             metric=metric,
+            objectives=objectives,
+            constraints=constraints,
             monitor=monitor,
             train_metrics=train_metrics,
             regularize=regularize,

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evotune._contracts import Binding
 from evotune.datasets import Corpus, Dataset
 from evotune.metrics import Metric
 from evotune.models import (
@@ -19,6 +20,7 @@ from evotune.models import (
     as_model,
     check_precision,
     in_precision,
+    parameter_count,
 )
 from evotune.tasks._checks import check_model, check_outputs
 from evotune.tasks._examples import Examples
@@ -26,10 +28,10 @@ from evotune.tasks._hyperparameters import Hyperparameters
 from evotune.tasks._metrics import (
     Monitored,
     check_traceable,
-    objective_metric,
     recorded_metrics,
     rows_to_score,
 )
+from evotune.tasks._objectives import RATES, Goals, Objective, default_metric
 from evotune.tasks._preprocessing import CHUNK, STEPS, Scaler, forward_in_chunks
 from evotune.tasks._sparsity import SPARSITY, split_monitor
 from evotune.tasks._stream import Cut, check_sample
@@ -72,6 +74,8 @@ class Scored(Examples):
         split_seed: int,
         standardize: bool,
         num_outputs: int,
+        objectives: Iterable[Objective] = (),
+        constraints: Mapping[str, float] | None = None,
         monitor: Iterable[Monitored] = (),
         train_metrics: bool | int = False,
         precision: Precision = "float32",
@@ -81,11 +85,15 @@ class Scored(Examples):
         self.dataset = dataset
         self.model = as_model(model)
         always = self.metrics if self.always is None else self.always
-        objective = objective_metric(metric, self.metrics)
+        goals = Goals.of(
+            metric, objectives, constraints, self.metrics, default_metric(type(self))
+        )
         monitor, self.sparsity = split_monitor(monitor)
-        self.recorded = recorded_metrics(objective, monitor, always, self.metrics)
-        self.metric = f"val_{objective.name}"
-        self.direction = objective.direction
+        self.recorded = recorded_metrics(goals.metrics, monitor, always, self.metrics)
+        self.metric = f"val_{goals.metrics[0].name}"
+        self.direction = goals.metrics[0].direction
+        self.objectives, self.constraints = goals.directions, goals.bounds
+        self._counted: dict[str, int] = {}
         self.splits = self._split(validation=validation, test=test, seed=split_seed)
         symbols = dataset.vocabulary
         self.info = Info(
@@ -215,6 +223,34 @@ class Scored(Examples):
 
     def _what_outputs_are(self) -> str:
         return "there are targets"
+
+    def cost(self, name: str, hp: Mapping[str, Any]) -> float | None:
+        """The "parameters" or "multiply_adds" of the network of its true size.
+
+        Multiply-adds are those of one example's forward pass, and not known of a
+        user's own model.
+        """
+        if name == "parameters":
+            key = self._shapes_by(hp)
+            if key not in self._counted:
+                self._counted[key] = parameter_count(self.model, hp, self.info)
+            return self._counted[key]
+        if name == "multiply_adds":
+            return self.model.multiply_adds(hp, self.info)
+        return None
+
+    def _shapes_by(self, hp: Mapping[str, Any]) -> str:
+        """All in ``hp`` that the shapes of parameters can hang on."""
+        own, declared = self.model.bindings, self.declared()
+        names = {name: name.rpartition(".")[2] for name in hp}
+        return repr(
+            {
+                name: hp[name]
+                for name, last in names.items()
+                if (last in own and last not in RATES)
+                or (not own and declared.get(last) is not Binding.TRACED)
+            }
+        )
 
     def export(self, hp: Mapping[str, Any], state: TrainState) -> FittedModel:
         """The network of its true size, in float32, with ``predict`` on examples."""

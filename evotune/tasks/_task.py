@@ -51,6 +51,11 @@ class Task(abc.ABC):
     Attributes:
         metric: The name, among those that ``evaluate`` returns, of the objective.
         direction: Whether the objective is maximised or minimised.
+        objectives: The direction of each objective by name, where there are several:
+            the first is ``metric``, which curves, early stopping and value="best"
+            follow. Others are what `evaluate` returns or what `cost` knows.
+        constraints: The largest value of what has such a name; larger ones are
+            infeasible.
         epochs: Evaluations in a training, unless the space has ``epochs``.
         steps_per_epoch: Calls of ``step`` between two evaluations.
 
@@ -72,6 +77,8 @@ class Task(abc.ABC):
 
     metric: str = "value"
     direction: Literal["maximize", "minimize"] = "minimize"
+    objectives: Mapping[str, Literal["maximize", "minimize"]] = {}
+    constraints: Mapping[str, float] = {}
     epochs: int = 1
     steps_per_epoch: int = 1
     bindings: ClassVar[Mapping[str, Binding]] = {}
@@ -185,6 +192,20 @@ class Task(abc.ABC):
         between two programs of the same meaning by more than a wrong binding may.
         """
         return self
+
+    def cost(self, name: str, hp: Mapping[str, Any]) -> float | None:
+        """What a member costs by its hyperparameters alone, such as "parameters".
+
+        It is asked for names in `objectives` and `constraints` that nothing records.
+
+        Args:
+            name: Of the cost.
+            hp: Plain Python values of all hyperparameters.
+
+        Returns:
+            The cost; None where there is none of that name.
+        """
+        return None
 
     def multiply_adds(self, sizes: Mapping[str, Any]) -> float | None:
         """Multiply-adds of an epoch's forward passes; None where unknown.

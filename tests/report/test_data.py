@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evotune import report
+from evotune.space import Ordinal, Space
 
 
 def _trials(build, *rows, **fields):
@@ -132,6 +133,20 @@ def test_parameters_are_told_apart_without_a_space(build):
     assert report.parameter_values(study, "b").choices == (False, True)
     assert set(report.parameter_values(study, "c").choices) == {"x", 7}
     assert not report.parameter_values(study, "d").is_int
+
+
+def test_ordinal_choices_are_shown_in_their_order(build):
+    space = Space(size=Ordinal(["small", "middle", "large"]), batch=Ordinal([16, 256]))
+    trials = _trials(
+        build,
+        ("COMPLETE", 0.5, {"size": "large", "batch": 256}),
+        ("COMPLETE", 0.7, {"size": "small", "batch": 16}),
+    )
+    study = _study(trials, space=space)
+    sizes = report.parameter_values(study, "size")
+    assert sizes.choices == ("small", "middle", "large")
+    assert sizes.parameter.tolist() == [2, 0]
+    assert report.parameter_values(study, "batch").choices == (16, 256)
 
 
 def test_an_unknown_parameter_is_refused_with_the_known_ones(study):

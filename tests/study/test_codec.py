@@ -129,7 +129,7 @@ def test_other_events_survive(number, text, unit):
                 number=7,
                 x=x[:1],
                 state=state,
-                value=number if state is TrialState.COMPLETE else np.nan,
+                values=(number if state is TrialState.COMPLETE else np.nan,),
                 start=np.nan,
                 complete=1.25,
                 user_attrs={"who": text},

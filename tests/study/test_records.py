@@ -134,7 +134,7 @@ def fill(record, trials, rows=500):
 
 def test_a_hundred_thousand_trials_are_fine():
     space = make_space()
-    record = Record(3, 1, space.params)
+    record = Record(3, (1,), space.params)
     start = time.process_time()
     fill(record, 100_000)
     assert record.size == record.finished == record.started == 100_000
@@ -151,7 +151,7 @@ def test_a_hundred_thousand_trials_are_fine():
 
 def test_a_trial_that_goes_on_is_running_again_and_may_lose_its_place():
     space = make_space()
-    record = Record(3, 1, space.params)
+    record = Record(3, (1,), space.params)
     fill(record, 4, rows=4)
     first = record.best
     number = int(record.column("number")[first])

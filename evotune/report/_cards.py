@@ -1,0 +1,45 @@
+"""Figures in cards, for a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evotune.report import _style, _template
+from evotune.report._front import (
+    MOST_OBJECTIVES,
+    plot_hypervolume,
+    plot_pareto_front,
+    plot_pareto_fronts,
+)
+from evotune.report._records import Record
+from evotune.report._svg import inline_svg
+
+
+def card(fig: Any, name: str, description: str, caption: str, heading: str = "") -> str:
+    """A figure with its caption, as one section of a page."""
+    svg = inline_svg(fig, name, description)
+    return _template.section(heading, _template.figure(svg, caption))
+
+
+def front_cards(source: Any, record: Record) -> list[str]:
+    """The figures of several objectives; none where no trial is complete."""
+    if not record.complete:
+        return []
+    caption = (
+        "Every point is a trained network; vermillion ones are those that no other "
+        "dominates."
+    )
+    if len(record.objectives) == 2:
+        _, axes = _style.figure(9.2, 3.9)
+        fig = plot_pareto_front(source, ax=axes[0, 0]).figure
+        caption += " Steps are the fronts of the trials so far, grey early, blue late."
+    else:
+        fig = plot_pareto_fronts(source)
+        caption += " In a pair of objectives alone, others may seem to."
+    cards = [card(fig, "front", "Pareto front", caption, heading="Pareto front")]
+    if len(record.objectives) <= MOST_OBJECTIVES:
+        _, axes = _style.figure(9.2, 2.9)
+        fig = plot_hypervolume(source, ax=axes[0, 0]).figure
+        words = "How much of the space between the worst values and the front is won."
+        cards.append(card(fig, "hypervolume", "Hypervolume over trials", words))
+    return cards
