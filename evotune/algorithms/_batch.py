@@ -16,6 +16,7 @@ def believer_batch(
     best: jax.Array,
     *,
     running: int,
+    underway: jax.Array,
     size: int,
 ) -> jax.Array:
     """Chooses rows by expected improvement, each as if those before it had come true.
@@ -30,8 +31,9 @@ def believer_batch(
         noise: f32[], the variance of a trial.
         allowed: bool[S], which rows may be chosen; each is chosen once.
         best: f32[], what is to be improved on.
-        running: How many rows, the first ones, are under way: believed, not chosen. A
-            row without variance is believed for nothing.
+        running: How many rows, the first ones, have a place for what is under way, and
+            are never chosen.
+        underway: i32[], how many of these, the first ones, are under way: believed.
         size: Rows to choose.
 
     Returns:
@@ -68,4 +70,5 @@ def believer_batch(
         allowed,
         jnp.zeros((steps,), jnp.int32),
     )
-    return jax.lax.fori_loop(0, steps, step, carry)[3][running:]
+    carry = jax.lax.fori_loop(0, underway, step, carry)
+    return jax.lax.fori_loop(running, steps, step, carry)[3][running:]

@@ -253,7 +253,7 @@ class GeneticAlgorithm:
         rows, dimensions = sampled.shape
         picked = surrogate.propose(
             *(key, archive, state.seen, self._breeding(dimensions), state.geometry),
-            rows,
+            *(rows, jnp.maximum(state.next_trial, rows)),
         )
         told = jnp.sum(archive.told.trial != EMPTY, dtype=jnp.int32)
         early = (next_trials(state.next_trial, rows) < rows) | (told < 2)

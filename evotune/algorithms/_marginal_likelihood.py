@@ -54,6 +54,7 @@ def most_likely(
     geometry: Geometry,
     prior: Prior,
     *,
+    unit: jax.Array | float = 1.0,
     steps: int,
     learning_rate: float = 0.1,
 ) -> Hyperparameters:
@@ -65,10 +66,12 @@ def most_likely(
         known: bool[N], which rows count; where none does, the prior's middle is best.
         geometry: The space.
         prior: Of the hyperparameters.
+        unit: f32[D], what the prior's lengths are in, in unit-cube lengths.
         steps: Of Adam.
         learning_rate: Of Adam, in units of the logarithms.
     """
-    squared = squared_differences(x, x, geometry)
+    unit = jnp.broadcast_to(unit, (geometry.dimensions,)).astype(jnp.float32)
+    squared = squared_differences(x, x, geometry) / (unit**2)[None, None]
     start = prior.median(geometry.dimensions)
     adam = optax.adam(learning_rate)
 
@@ -81,7 +84,8 @@ def most_likely(
             update, state = adam.update(slope, state)
         return (optax.apply_updates(point, update), state), None
 
-    return jax.lax.scan(step, (start, adam.init(start)), length=steps)[0][0]
+    found = jax.lax.scan(step, (start, adam.init(start)), length=steps)[0][0]
+    return dataclasses.replace(found, log_lengths=found.log_lengths + jnp.log(unit))
 
 
 def _slope(

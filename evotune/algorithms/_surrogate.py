@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from evotune._contracts import EMPTY, Geometry
 from evotune._errors import raise_all
-from evotune.algorithms._archive import WORST, Archive, normal_scores
+from evotune.algorithms._archive import Archive, normal_scores
 from evotune.algorithms._batch import believer_batch
 from evotune.algorithms._breeding import Breeding
-from evotune.algorithms._cube import canonicalise
-from evotune.algorithms._draws import latin_hypercube, uniforms
 from evotune.algorithms._duplicates import fingerprint, repeats
 from evotune.algorithms._expected_improvement import log_expected_improvement
 from evotune.algorithms._gaussian_process import (
@@ -23,11 +23,19 @@ from evotune.algorithms._gaussian_process import (
 )
 from evotune.algorithms._kernel import covariance
 from evotune.algorithms._marginal_likelihood import Prior, most_likely
+from evotune.algorithms._offspring import leaders, offspring
 from evotune.algorithms._population import Population
+from evotune.algorithms._region import region_size
 from evotune.algorithms._settings import count_problem, range_problem
 
-PRIOR = Prior(length=0.3, length_spread=1.0, noise=0.007, noise_spread=1.5)
-"""Short length scales, which few trials can make longer; chosen on recorded tables."""
+PRIOR = Prior(length=0.3, length_spread=1.0, noise=1e-4, noise_spread=1.5)
+"""Short length scales, which few trials can make longer, and little noise."""
+
+_LEADERS = 64
+"""The best trials, whose region length scales are measured in."""
+
+_GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
+"""Its multiples, modulo 1, are spread evenly, any few in a row of them too."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,22 +44,33 @@ class Surrogate:
 
     Of many children of the best trials, and some points all over the cube, it ranks
     each by the logarithm of its expected improvement, and takes the best one by one,
-    each as if those before it had turned out as predicted. Fitness enters by its rank.
+    each as if those before it had turned out as predicted. Fitness enters by its rank,
+    and the kernel's lengths shrink with the region that the best trials fill.
+
+    The process knows most while it has few trials, so it chooses all of the first
+    ``chosen``, and of later generations a share: chosen / n after n trials, a quarter
+    at least. The other rows are children as they are born, which go on closing in when
+    the process sees no difference any more.
 
     Its program has one shape: on a CPU a proposal of 64 rows takes about a tenth of a
     second, whether 50 trials are known or 500.
 
     Args:
-        candidates: Rows that are ranked for each proposal; four times its rows, at
-            least.
+        candidates: Rows that are ranked for each proposal; four times those that are
+            chosen, at least.
         filling: The share of them that fills the cube; the others are children.
-        shortlist: The best of them, of which the proposal is chosen; twice its rows, at
-            least.
+        differing: The share of the children that are made by differences between
+            parents, as in differential evolution; the others are crossed and mutated.
+        shortlist: The best of them, of which rows are chosen; twice as many, at least.
+        chosen: The first trials, all of which are chosen; see above.
+        least_chosen: The least share of a proposal that is chosen; 1 for all of it.
         parents: The best trials, whose children they are.
         trials: Trials that are remembered, half of them the best, half the newest.
         fitted: Trials that the kernel is fitted to, half of them the best.
         steps: Of the fit.
         prior: Of the kernel.
+        narrowest: How far its lengths shrink with the region of the best trials; 1 for
+            not at all.
 
     Raises:
         ValueError: If a setting is out of range; all problems are listed.
@@ -71,12 +90,16 @@ class Surrogate:
 
     candidates: int = 512
     filling: float = 0.25
+    differing: float = 0.25
     shortlist: int = 128
+    chosen: int = 128
+    least_chosen: float = 0.25
     parents: int = 32
     trials: int = 512
     fitted: int = 128
     steps: int = 40
     prior: Prior = PRIOR
+    narrowest: float = 0.002
 
     def __post_init__(self) -> None:
         raise_all(self._problems(), ValueError, "Surrogate")
@@ -85,9 +108,12 @@ class Surrogate:
         """What is wrong with the settings."""
         least = {"candidates": 8, "shortlist": 1, "parents": 2, "trials": 4}
         problems = []
-        for name, count in (least | {"fitted": 2, "steps": 0}).items():
+        least |= {"fitted": 2, "steps": 0, "chosen": 0}
+        for name, count in least.items():
             problems += count_problem(name, getattr(self, name), count, "to learn from")
-        problems += range_problem("filling", self.filling, 0, 1, "0.25")
+        for name in ("filling", "differing", "least_chosen"):
+            problems += range_problem(name, getattr(self, name), 0, 1, "0.25")
+        problems += range_problem("narrowest", self.narrowest, 1e-6, 1, "0.002")
         if not problems and self.shortlist > self.candidates:
             problems.append(
                 f"`shortlist` must not exceed `candidates`, of which it is a part, but "
@@ -104,20 +130,56 @@ class Surrogate:
         breeding: Breeding,
         geometry: Geometry,
         size: int,
+        trials: jax.Array,
     ) -> jax.Array:
-        """New rows that promise to improve on the best trial, each in its own way.
+        """New rows: those that promise to improve on the best, then others as born.
 
         Args:
             key: Consumed.
             archive: What is known.
-            seen: u32[H], the history of `remember`; none of it is proposed again.
+            seen: u32[H], the history of `remember`; none of it is chosen again.
             breeding: Makes the children.
             geometry: The space.
             size: P rows.
+            trials: i32[], how many there have been; P at least.
 
         Returns:
             f32[P, D], canonical.
         """
+        # As many as after P trials: before, the first generation is sampled.
+        at_first = min(max(self.chosen / size, self.least_chosen), 1.0)
+        most = max(round(size * at_first), 1)
+        count = max(self.candidates, 4 * most, 2 * size)
+        children = count - min(max(round(count * self.filling), 1), count // 2)
+        parents = leaders(archive.told, self.parents)
+        rows = offspring(
+            key,
+            parents,
+            breeding,
+            geometry,
+            children=children,
+            differing=round(children * self.differing),
+            filling=count - children,
+        )
+        # Any few rows of these are a fair sample of the children, however made.
+        turn = np.modf(np.arange(size) * _GOLDEN)[0]
+        born = rows[np.floor(turn * children).astype(np.int32)]
+        chosen = self._chosen(archive, rows, seen, geometry, most)
+        share = jnp.clip(self.chosen / trials, self.least_chosen, 1.0)
+        now = jnp.maximum(jnp.round(size * share), 1.0).astype(jnp.int32)
+        first = (jnp.arange(size, dtype=jnp.int32) < now)[:, None]
+        padded = jnp.concatenate([chosen, born[most:]])
+        return jnp.where(first, padded, born)
+
+    def _chosen(
+        self,
+        archive: Archive,
+        rows: jax.Array,
+        seen: jax.Array,
+        geometry: Geometry,
+        size: int,
+    ) -> jax.Array:
+        """f32[P, D], the rows that promise most, each in its own way."""
         told, running = archive.told, archive.running
         known = told.trial != EMPTY
         values = normal_scores(told.fitness, known)
@@ -125,8 +187,6 @@ class Surrogate:
         process = self._fit(told, values, known, geometry)
         noise = noise_variance(process.hyperparameters.log_noise)
 
-        count = max(self.candidates, 4 * size)
-        rows = self._candidates(key, told, breeding, geometry, count)
         mean, variance, _ = process.predict(rows)
         promise = log_expected_improvement(mean, jnp.sqrt(variance + noise), best)
         again = repeats(fingerprint(rows), seen)
@@ -134,32 +194,35 @@ class Surrogate:
         width = min(max(self.shortlist, 2 * size), rows.shape[0])
         short = jax.lax.top_k(promise, width)[1]
 
-        underway = running.trial.shape[0]
+        places = running.trial.shape[0]
+        runs = running.trial != EMPTY
         rows = jnp.concatenate([running.x, rows[short]])
-        real = jnp.concatenate([running.trial != EMPTY, jnp.ones(short.shape, bool)])
+        real = jnp.concatenate([runs, jnp.ones(short.shape, bool)])
         mean, joint = _joint(process, rows, real)
-        chosen = believer_batch(
+        picked = believer_batch(
             mean,
             joint,
             noise,
-            jnp.concatenate([jnp.zeros((underway,), bool), ~again[short]]),
+            jnp.concatenate([jnp.zeros((places,), bool), ~again[short]]),
             best,
-            running=underway,
+            running=places,
+            underway=jnp.sum(runs, dtype=jnp.int32),
             size=size,
         )
-        return rows[chosen]
+        return rows[picked]
 
     def _fit(
         self, told: Population, values: jax.Array, known: jax.Array, geometry: Geometry
     ) -> GaussianProcess:
         """The process of all trials, its kernel fitted to some of them."""
-        some = self._fitted(known)
+        some, lead = self._fitted(known), slice(_LEADERS)
         found = most_likely(
             told.x[some],
             values[some],
             known[some],
             geometry,
             self.prior,
+            unit=region_size(told.x[lead], known[lead], geometry, self.narrowest),
             steps=self.steps,
         )
         return condition(told.x, values, known, found, geometry)
@@ -172,35 +235,6 @@ class Surrogate:
         others = jnp.maximum(jnp.sum(known, dtype=jnp.int32), size) - best
         spread = best + (place - best) * others // (size - best)
         return jnp.where(place < best, place, spread)
-
-    def _candidates(
-        self,
-        key: jax.Array,
-        told: Population,
-        breeding: Breeding,
-        geometry: Geometry,
-        count: int,
-    ) -> jax.Array:
-        """f32[C, D], children of the best trials, and points all over the cube."""
-        dimensions = geometry.dimensions
-        filling = min(max(round(count * self.filling), 1), count - 1)
-        children = count - filling
-        shape, fill = (children, dimensions), (filling, dimensions)
-        shapes = ((2 * children,), (children, 1), shape, shape, shape, fill, fill)
-        u = uniforms(key, *shapes)
-        fitness = told.fitness[: self.parents]
-        parents = Population(
-            x=told.x[: self.parents],
-            fitness=jnp.where(fitness > WORST, fitness, -jnp.inf),
-            trial=told.trial[: self.parents],
-        )
-        start = breeding.cross(parents, geometry, *u[:3])
-        # Some children keep near to their parents, others do not.
-        double = 2.0 ** (jnp.arange(children) % 3).astype(jnp.float32)
-        rate = breeding.mutation_rate * double[:, None]
-        bred = breeding.mutate(parents, start, geometry, u[3], u[4], rate)
-        rows = jnp.concatenate([bred, latin_hypercube(u[5], u[6])])
-        return canonicalise(rows, geometry)
 
 
 def _joint(

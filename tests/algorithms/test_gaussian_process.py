@@ -190,9 +190,11 @@ def test_a_batch_is_that_of_a_process_told_what_it_believes(told) -> None:
     process = condition(x, y, jnp.ones(24, bool), LEARNT, SPACE)
     mean, _, columns = process.predict(new)
     joint = covariance(new, new, LEARNT.log_lengths, SPACE) - columns.T @ columns
-    allowed = jnp.ones(30, bool).at[:2].set(False)
+    allowed = jnp.ones(30, bool).at[:3].set(False)
     best = jnp.max(y)
-    chosen = believer_batch(mean, joint, noise, allowed, best, running=2, size=6)
+    # Three places for what is under way, two of them taken.
+    settings = {"running": 3, "underway": jnp.int32(2), "size": 6}
+    chosen = believer_batch(mean, joint, noise, allowed, best, **settings)
 
     rows, values, expected = [0, 1], [float(mean[0]), float(mean[1])], []
     for _ in range(6):
@@ -208,7 +210,7 @@ def test_a_batch_is_that_of_a_process_told_what_it_believes(told) -> None:
                 jnp.asarray(m, jnp.float32), jnp.asarray(s, jnp.float32), best
             )
         )
-        promise[rows] = -np.inf
+        promise[[*rows, 2]] = -np.inf
         expected.append(int(np.argmax(promise)))
         rows.append(expected[-1])
         values.append(m[expected[-1]])
@@ -217,7 +219,8 @@ def test_a_batch_is_that_of_a_process_told_what_it_believes(told) -> None:
 
 def test_a_batch_of_more_than_there_is_repeats_the_first_row() -> None:
     mean, allowed = jnp.zeros(3), jnp.asarray([False, True, False])
+    none = {"running": 0, "underway": jnp.int32(0), "size": 3}
     chosen = believer_batch(
-        mean, jnp.eye(3), jnp.float32(0.1), allowed, jnp.float32(0), running=0, size=3
+        mean, jnp.eye(3), jnp.float32(0.1), allowed, jnp.float32(0), **none
     )
     assert chosen.tolist() == [1, 0, 0]
