@@ -54,6 +54,18 @@ EASY_TO_HARD = (1, 3, 7, 8, 10, 15, 17, 21)
 """Of the 24: separable, stepped, curved, ill-conditioned, and of many optima."""
 
 
+CHANGES: dict[str, dict[str, Any]] = {
+    "lengths of the whole cube": {"narrowest": 1.0},
+    "more noise": {
+        "prior": dataclasses.replace(et.algorithms.Surrogate().prior, noise=0.007)
+    },
+    "all of it chosen": {"least_chosen": 1.0},
+    "no differences": {"differing": 0.0},
+    "never afresh": {"patience": None},
+}
+"""Parts of the surrogate that the ablation changes, one at a time."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Side:
     """One way to search.
@@ -98,6 +110,18 @@ def sides() -> dict[str, Side]:
     for name, kinds in {"GA": tuple(_functions.SUITES), "DE": ("real",)}.items():
         search = functools.partial(_pymoo.pymoo_losses, name)
         found[f"pymoo {name}"] = Side(search=search, needs=("pymoo",), kinds=kinds)
+    return found
+
+
+def changed() -> dict[str, Side]:
+    """evotune, and itself with one part changed at a time."""
+    genetic = et.GeneticAlgorithm(population_size=BATCH)
+    plain = dataclasses.replace(genetic, surrogate=None)
+    found = {OURS: Side(search=genetic), "no surrogate": Side(search=plain)}
+    for change, settings in CHANGES.items():
+        surrogate = et.algorithms.Surrogate(**settings)
+        search = dataclasses.replace(genetic, surrogate=surrogate)
+        found[change] = Side(search=search)
     return found
 
 
@@ -179,7 +203,7 @@ def compare(
 
 def chosen(options: argparse.Namespace) -> Mapping[str, Side]:
     """The sides that were asked for and have their packages; OURS always."""
-    known = sides()
+    known = changed() if options.ablation else sides()
     wanted = options.sides or list(known)
     found = {}
     for name, side in known.items():
@@ -219,7 +243,7 @@ def main() -> None:
         figures,
         settings=vars(options),
         described=described,
-        part=options.part,
+        part="ablation" if options.ablation else options.part,
     )
     _ranks.draw(figures, path.with_suffix(".png"))
     print(f"Written to {path.relative_to(ROOT)} and .png")
@@ -236,6 +260,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--budgets", nargs="+", type=int, default=[200, 1000, 5000])
     parser.add_argument("--optuna-budget", type=int, default=1000)
     parser.add_argument("--sides", nargs="+", choices=list(sides()), metavar="SIDE")
+    parser.add_argument("--ablation", action="store_true", help="parts changed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--part", default="", help="search_functions_PART.json")

@@ -24,13 +24,15 @@ class Archive:
             infeasible are known as such, with fitness `WORST`; those that failed or
             were pruned say nothing about their configuration, and are left out.
         running: The newest trials that are under way, fitness 0.
+        start: i32[], the first trial that counts; what came before is forgotten.
     """
 
     told: Population
     running: Population
+    start: jax.Array
 
 
-jax.tree_util.register_dataclass(Archive, ["told", "running"], [])
+jax.tree_util.register_dataclass(Archive, ["told", "running", "start"], [])
 
 
 def empty_archive(size: int, running: int, dimensions: int) -> Archive:
@@ -41,18 +43,24 @@ def empty_archive(size: int, running: int, dimensions: int) -> Archive:
         running: Trials under way that it holds.
         dimensions: D.
     """
-    return Archive(told=nobody(size, dimensions), running=nobody(running, dimensions))
+    return Archive(
+        told=nobody(size, dimensions),
+        running=nobody(running, dimensions),
+        start=jnp.zeros((), jnp.int32),
+    )
 
 
 def file(archive: Archive, outcome: Outcome, x: jax.Array) -> Archive:
     """The archive after some results; half of its places are kept for the best.
+
+    Results of trials that came before its start are left out.
 
     Args:
         archive: Before.
         outcome: P rows, in any order.
         x: f32[P, D], the canonical rows of the outcome.
     """
-    known = outcome.trial != EMPTY
+    known = (outcome.trial != EMPTY) & (outcome.trial >= archive.start)
     runs = known & (outcome.status == Status.RUNNING)
     trial = jnp.where(known & ~runs, outcome.trial, EMPTY)
     elites = archive.told.trial.shape[0] // 2
@@ -60,7 +68,28 @@ def file(archive: Archive, outcome: Outcome, x: jax.Array) -> Archive:
     # A trial that has ended enters with -inf, which drives out what it was before.
     underway = jnp.where(runs, jnp.float32(0.0), -jnp.inf)
     running = merge(archive.running, outcome.trial, underway, x, 0)
-    return Archive(told=told, running=running)
+    return dataclasses.replace(archive, told=told, running=running)
+
+
+def afresh(
+    archive: Archive, told: jax.Array, trials: jax.Array, patience: int
+) -> Archive:
+    """The archive; one of nobody if it is long since there was a new best trial.
+
+    Args:
+        archive: Before.
+        told: i32[P], the trials whose results have just come, or EMPTY; where none has,
+            there is no reason to give up.
+        trials: i32[], how many there have been: the next one's number.
+        patience: Trials without a better one, after which all are forgotten.
+    """
+    places, dimensions = archive.told.x.shape
+    best = archive.told.trial[0]
+    newest = jnp.where(best == EMPTY, archive.start, best)
+    stale = (trials - newest > patience) & (told != EMPTY).any()
+    empty = empty_archive(places, archive.running.trial.shape[0], dimensions)
+    empty = dataclasses.replace(empty, start=trials)
+    return jax.tree.map(lambda new, old: jnp.where(stale, new, old), empty, archive)
 
 
 def _lesson(outcome: Outcome) -> jax.Array:

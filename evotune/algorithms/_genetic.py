@@ -11,14 +11,14 @@ import jax.numpy as jnp
 from evotune._contracts import EMPTY, Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._adaptation import ADAPTATIONS, Adaptation, constant_strength
-from evotune.algorithms._archive import Archive, empty_archive, file
+from evotune.algorithms._archive import Archive, afresh, empty_archive, file
 from evotune.algorithms._breeding import CHILDREN, Breeding
 from evotune.algorithms._crossover import CROSSOVERS, Crossover
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
 from evotune.algorithms._duplicates import fingerprint, remember
 from evotune.algorithms._mutation import MUTATIONS, Mutation
-from evotune.algorithms._population import Population, nobody, survive
+from evotune.algorithms._population import Population, nobody, survive, told_trials
 from evotune.algorithms._selection import (
     SELECTIONS,
     Selection,
@@ -253,10 +253,11 @@ class GeneticAlgorithm:
         rows, dimensions = sampled.shape
         picked = surrogate.propose(
             *(key, archive, state.seen, self._breeding(dimensions), state.geometry),
-            *(rows, jnp.maximum(state.next_trial, rows)),
+            *(rows, jnp.maximum(state.next_trial - archive.start, rows)),
         )
         told = jnp.sum(archive.told.trial != EMPTY, dtype=jnp.int32)
-        early = (next_trials(state.next_trial, rows) < rows) | (told < 2)
+        trial = next_trials(state.next_trial - archive.start, rows)
+        early = (trial < rows) | (told < 2)
         return jnp.where(early[:, None], sampled, picked)
 
     def tell(self, state: GeneticState, outcome: Outcome) -> GeneticState:
@@ -269,14 +270,30 @@ class GeneticAlgorithm:
             outcome: Any rows, in any order.
         """
         x = canonicalise(outcome.x, state.geometry)
+        next_trial = advance(state.next_trial, outcome.trial)
         elites = self.population_size // 4 if self.elites is None else self.elites
         return dataclasses.replace(
             state,
-            next_trial=advance(state.next_trial, outcome.trial),
+            next_trial=next_trial,
             population=survive(state.population, outcome, x, elites),
             seen=remember(state.seen, outcome.trial, fingerprint(x)),
-            archive=state.archive and file(state.archive, outcome, x),
+            archive=self._filed(state.archive, outcome, x, next_trial),
         )
+
+    def _filed(
+        self,
+        archive: Archive | None,
+        outcome: Outcome,
+        x: jax.Array,
+        next_trial: jax.Array,
+    ) -> Archive | None:
+        """What the surrogate knows after some results."""
+        if archive is None or self.surrogate is None:
+            return None
+        archive, patience = file(archive, outcome, x), self.surrogate.patience
+        if patience is None:
+            return archive
+        return afresh(archive, told_trials(outcome), next_trial, patience)
 
     def _breeding(self, dimensions: int) -> Breeding:
         """The operators that the settings name."""

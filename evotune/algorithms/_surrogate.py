@@ -71,6 +71,8 @@ class Surrogate:
         prior: Of the kernel.
         narrowest: How far its lengths shrink with the region of the best trials; 1 for
             not at all.
+        patience: Trials without a better one after which all are forgotten, and the
+            search starts afresh elsewhere; None for never.
 
     Raises:
         ValueError: If a setting is out of range; all problems are listed.
@@ -100,6 +102,7 @@ class Surrogate:
     steps: int = 40
     prior: Prior = PRIOR
     narrowest: float = 0.002
+    patience: int | None = 512
 
     def __post_init__(self) -> None:
         raise_all(self._problems(), ValueError, "Surrogate")
@@ -111,6 +114,8 @@ class Surrogate:
         least |= {"fitted": 2, "steps": 0, "chosen": 0}
         for name, count in least.items():
             problems += count_problem(name, getattr(self, name), count, "to learn from")
+        if self.patience is not None:
+            problems += count_problem("patience", self.patience, 1, "or None for ever")
         for name in ("filling", "differing", "least_chosen"):
             problems += range_problem(name, getattr(self, name), 0, 1, "0.25")
         problems += range_problem("narrowest", self.narrowest, 1e-6, 1, "0.002")
