@@ -56,8 +56,8 @@ EASY_TO_HARD = (1, 3, 7, 8, 10, 15, 17, 21)
 
 CHANGES: dict[str, dict[str, Any]] = {
     "lengths of the whole cube": {"narrowest": 1.0},
-    "more noise": {
-        "prior": dataclasses.replace(et.algorithms.Surrogate().prior, noise=0.007)
+    "less noise": {
+        "prior": dataclasses.replace(et.algorithms.Surrogate().prior, noise=1e-4)
     },
     "all of it chosen": {"least_chosen": 1.0},
     "no differences": {"differing": 0.0},

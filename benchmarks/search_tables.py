@@ -63,7 +63,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "kernel not fitted": {"steps": 0},
     "long length scales": {"prior": dataclasses.replace(PRIOR, length=3.0)},
     "loose length scales": {"prior": dataclasses.replace(PRIOR, length_spread=3.0)},
-    "more noise": {"prior": dataclasses.replace(PRIOR, noise=0.007)},
+    "less noise": {"prior": dataclasses.replace(PRIOR, noise=1e-4)},
     "lengths of the whole cube": {"narrowest": 1.0},
     "no differences": {"differing": 0.0},
     "all of it chosen": {"least_chosen": 1.0},
