@@ -20,6 +20,10 @@ and multivariate; CMA-ES with margin, a generation of 32; NSGA-II with a populat
 32; a scrambled Sobol sequence. pymoo: a population of 32. Optuna's cost
 grows by the trial, so its samplers stop at ``--optuna-budget``.
 
+``--ablation`` compares evotune's default with itself, one part changed at a time, and
+writes ``search_functions_ablation.json``. What the surrogate sets by default was chosen
+on fourteen other functions of both suites, with other seeds.
+
 "rank" is the mean rank among the sides, 1 the best, over functions and seeds, with its
 standard error over functions; losses under 1e-6 above the optimum count as equal;
 "log10 loss" the mean over functions of the median over seeds; "better" the share of

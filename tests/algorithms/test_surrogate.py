@@ -129,16 +129,19 @@ def test_a_full_archive_keeps_the_best_and_the_newest() -> None:
     assert set(archive.told.trial.tolist()) == best | set(newest)
 
 
-def test_a_surrogate_finds_better_ones_in_few_trials() -> None:
-    geometry = cube(floating(), floating(), integer(9), choice(3), floating())
-    best = jnp.asarray([0.3, 0.8, 0.4, 0.1, 0.6])
+MIXED = cube(floating(), floating(), integer(9), choice(3), floating())
+BEST = jnp.asarray([0.3, 0.8, 0.4, 0.1, 0.6])
 
-    def search(algorithm, seed):
+
+def _losses(algorithm, geometry, loss_of, *, generations, seeds) -> np.ndarray:
+    """The best loss of 16 trials a generation, for each seed."""
+
+    def search(seed):
         key = jax.random.key(seed)
 
         def turn(state, number):
             proposal = algorithm.ask(jax.random.fold_in(key, number), state)
-            loss = ((proposal.x - best[None]) ** 2).sum(1)
+            loss = loss_of(proposal.x)
             told = dataclasses.replace(
                 pending(proposal),
                 fitness=-loss[:, None],
@@ -147,22 +150,106 @@ def test_a_surrogate_finds_better_ones_in_few_trials() -> None:
             return algorithm.tell(state, told), jnp.min(loss)
 
         state = algorithm.init(key, geometry)
-        return jnp.min(jax.lax.scan(turn, state, jnp.arange(4))[1])
+        return jnp.min(jax.lax.scan(turn, state, jnp.arange(generations))[1])
 
+    return np.asarray(hasty_jit(lambda all_: jax.lax.map(search, all_))(seeds))
+
+
+def test_a_surrogate_finds_better_ones_in_few_trials() -> None:
     losses = [
-        np.asarray(
-            hasty_jit(
-                lambda seeds, a=algorithm: jax.lax.map(lambda s: search(a, s), seeds)
-            )(jnp.arange(12))
+        _losses(
+            GeneticAlgorithm(population_size=16, surrogate=surrogate),
+            MIXED,
+            lambda x: ((x - BEST[None]) ** 2).sum(1),
+            generations=4,
+            seeds=jnp.arange(12),
         )
-        for algorithm in (
-            GeneticAlgorithm(population_size=16, surrogate=None),
-            GeneticAlgorithm(population_size=16, surrogate=LITTLE),
-        )
+        for surrogate in (None, LITTLE)
     ]
     table = f"without {losses[0].round(4)}\nwith    {losses[1].round(4)}"
     assert (losses[1] < losses[0]).mean() >= 0.75, table
     assert np.median(losses[1]) < 0.5 * np.median(losses[0]), table
+
+
+def test_children_close_in_where_the_process_sees_no_difference() -> None:
+    """A narrow, turned valley: chosen rows alone come to a stand above its floor."""
+    turn = jnp.asarray([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
+    scale = jnp.asarray([1.0, 30.0, 5.0])
+
+    def loss(x):
+        return (((x - 0.37) @ turn.T * scale[None]) ** 2).sum(1)
+
+    losses = [
+        _losses(
+            GeneticAlgorithm(population_size=16, surrogate=surrogate),
+            cube(floating(), floating(), floating()),
+            loss,
+            generations=32,
+            seeds=jnp.arange(8),
+        )
+        for surrogate in (dataclasses.replace(LITTLE, least_chosen=1.0), LITTLE)
+    ]
+    table = f"all chosen {losses[0]}\nshared     {losses[1]}"
+    assert (losses[1] < losses[0]).mean() >= 0.75, table
+    assert np.median(losses[1]) < 0.1 * np.median(losses[0]), table
+
+
+def test_the_share_that_is_chosen_falls_with_the_trials(run) -> None:
+    archive = _told(run, _foreign(48)).archive
+    surrogate = dataclasses.replace(LITTLE, chosen=16)
+    breeding = SEARCH._breeding(3)
+    seen = jnp.zeros((512,), jnp.uint32)
+
+    @hasty_jit
+    def rows(trials):
+        key = jax.random.key(3)
+        return surrogate.propose(key, archive, seen, breeding, SPACE, 8, trials)
+
+    after = {n: np.asarray(rows(jnp.int32(n))) for n in (8, 16, 32, 1000)}
+    equal = {n: (x == after[8]).all(axis=1).sum() for n, x in after.items()}
+    assert equal == {8: 8, 16: 8, 32: 4, 1000: 2}
+    assert (after[1000][:2] == after[8][:2]).all()
+    parents = np.asarray(archive.told.x[: LITTLE.parents])
+    near = np.abs(after[1000][2:, None, :2] - parents[None, :, :2]).max(axis=2)
+    assert (near.min(axis=1) < 0.3).all()
+
+
+def test_a_search_that_stands_still_starts_afresh() -> None:
+    search = dataclasses.replace(
+        SEARCH, surrogate=dataclasses.replace(LITTLE, patience=32)
+    )
+    run = harness(search, SPACE)
+    state = run.start()
+    for generation in range(6):
+        before = state
+        proposal = run.ask(jax.random.key(generation), state)
+        state = run.tell(state, pending(proposal))
+        assert int(state.archive.start) == int(before.archive.start)
+        # Nothing is ever better than the very first trial.
+        state = run.tell(state, finish(proposal, -np.asarray(proposal.trial)))
+    assert int(state.archive.start) == 40
+    assert set(state.archive.told.trial.tolist()) == {*range(40, 48), EMPTY}
+    fresh_start = run.ask(jax.random.key(9), before)
+    slices = np.sort(np.floor(np.asarray(fresh_start.x[:, 0]) * 8))
+    np.testing.assert_array_equal(slices, np.arange(8))  # a Latin hypercube again
+    late = run.tell(state, _foreign(8, fitness=np.full(8, 9.0)))
+    forgotten = part(finish(proposal, np.full(8, 99.0)), np.arange(8) < 4)
+    forgotten = dataclasses.replace(forgotten, trial=jnp.arange(8, dtype=jnp.int32))
+    assert 0 not in run.tell(state, forgotten).archive.told.trial.tolist()
+    assert float(late.archive.told.fitness[0]) == 9.0
+
+
+def test_a_search_that_gets_better_forgets_nothing() -> None:
+    search = dataclasses.replace(
+        SEARCH, surrogate=dataclasses.replace(LITTLE, patience=8)
+    )
+    run = harness(search, SPACE)
+    state = run.start()
+    for generation in range(6):
+        proposal = run.ask(jax.random.key(generation), state)
+        state = run.tell(state, finish(proposal, np.asarray(proposal.trial)))
+    assert int(state.archive.start) == 0
+    assert int((state.archive.told.trial != EMPTY).sum()) == 48
 
 
 def test_one_trial_at_a_time_and_more_rows_than_candidates() -> None:
@@ -190,6 +277,11 @@ def test_one_trial_at_a_time_and_more_rows_than_candidates() -> None:
         ({"filling": 1.5}, "`filling` must be a number from 0 to 1"),
         ({"trials": 1}, "`trials`"),
         ({"steps": -1}, "`steps`"),
+        ({"differing": -0.1}, "`differing` must be a number from 0 to 1"),
+        ({"least_chosen": 2.0}, "`least_chosen` must be a number from 0 to 1"),
+        ({"chosen": -1}, "`chosen` must be an integer of at least 0"),
+        ({"narrowest": 0.0}, "`narrowest` must be a number from"),
+        ({"patience": 0}, "`patience` must be an integer of at least 1"),
     ],
 )
 def test_bad_settings_are_named_with_the_way_out(settings, words) -> None:
