@@ -14,7 +14,6 @@ import numpy as np
 from benchmarks._functions import Problem
 from benchmarks._tables import Table
 from evotune._contracts import (
-    EMPTY,
     Algorithm,
     Geometry,
     Kind,
@@ -23,6 +22,7 @@ from evotune._contracts import (
     Status,
     pending,
 )
+from evotune.study import simulate
 
 Row = Callable[[Any], list[float]]
 
@@ -55,26 +55,16 @@ def _compiled(
     """A program ``(keys [S], losses) -> i32[S, N]`` of the points that are tried."""
 
     def search(key: jax.Array, losses: jax.Array) -> jax.Array:
-        def turn(state: Any, number: jax.Array) -> tuple[Any, jax.Array]:
-            proposal = algorithm.ask(jax.random.fold_in(key, number), state)
-            proposal = first_rows(proposal, batch)
-            state = algorithm.tell(state, pending(proposal))
-            place = places(proposal.x, losses.shape)
-            fitness = -losses.ravel()[place]
-            state = algorithm.tell(state, complete(proposal, fitness))
-            return state, place[:batch]
+        def fitness(x: jax.Array) -> jax.Array:
+            return -losses.ravel()[places(x[None], losses.shape)[0]]
 
-        start = algorithm.init(key, geometry)
-        return jax.lax.scan(turn, start, jnp.arange(1, rounds + 1))[1].reshape(-1)
+        found = simulate(
+            algorithm, fitness, geometry, key, generations=rounds, rows=batch
+        )
+        tried = found.x[:, :batch].reshape(-1, geometry.dimensions)
+        return places(tried, losses.shape)
 
     return jax.jit(lambda keys, losses: jax.lax.map(lambda k: search(k, losses), keys))
-
-
-def first_rows(proposal: Proposal, batch: int) -> Proposal:
-    """The proposal without the rows beyond ``batch``, which become EMPTY."""
-    row = jnp.arange(proposal.trial.shape[0])
-    trial = jnp.where(row < batch, proposal.trial, EMPTY)
-    return Proposal(**{**vars(proposal), "trial": trial})
 
 
 def places(x: jax.Array, sizes: tuple[int, ...]) -> jax.Array:

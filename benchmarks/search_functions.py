@@ -17,8 +17,10 @@ where the others have one.
 
 Baselines are in the form that suits batches. Optuna: TPE with a constant liar, alone
 and multivariate; CMA-ES with margin, a generation of 32; NSGA-II with a population of
-32; a scrambled Sobol sequence. pymoo: a population of 32. Optuna's cost
-grows by the trial, so its samplers stop at ``--optuna-budget``.
+32; a scrambled Sobol sequence. pymoo: a population of 32. evosax: generations of 32 of
+CMA-ES, whose first step is 0.3 of each interval, and of differential evolution, for
+reals alone. Optuna's cost grows by the trial, so its samplers stop at
+``--optuna-budget``.
 
 ``--ablation`` compares evotune's default with itself, one part changed at a time, and
 writes ``search_functions_ablation.json``. What the surrogate sets by default was chosen
@@ -76,7 +78,8 @@ class Side:
 
     Attributes:
         search: An algorithm of evotune, or ``(problem, *, seed, rounds, batch) ->
-            f64[n]`` losses, which a process of its own can be sent.
+            f64[n]`` losses, which a process of its own can be sent; None if a package
+            is missing that it is made of.
         times: Evaluations that it has where the others have one.
         needs: Import names of packages that it needs beyond evotune's own.
         kinds: The kinds of functions that it can search.
@@ -114,6 +117,8 @@ def sides() -> dict[str, Side]:
     for name, kinds in {"GA": tuple(_functions.SUITES), "DE": ("real",)}.items():
         search = functools.partial(_pymoo.pymoo_losses, name)
         found[f"pymoo {name}"] = Side(search=search, needs=("pymoo",), kinds=kinds)
+    found["evosax CMA-ES"] = _evosax("CMA_ES", std_init=3.0)
+    found["evosax DE"] = _evosax("DifferentialEvolution")
     return found
 
 
@@ -127,6 +132,16 @@ def changed() -> dict[str, Side]:
         search = dataclasses.replace(genetic, surrogate=surrogate)
         found[change] = Side(search=search)
     return found
+
+
+def _evosax(strategy: str, **settings: float) -> Side:
+    """A strategy of evosax in a box of ten units; nobody where evosax is missing."""
+    search = None
+    if not missing(("evosax",)):
+        from evotune.integrations.evosax import EvosaxSearch
+
+        search = EvosaxSearch(strategy=strategy, batch_size=BATCH, settings=settings)
+    return Side(search=search, needs=("evosax",), kinds=("real",))
 
 
 def run(

@@ -18,7 +18,7 @@ MODULES = sorted(
     for path in (ROOT / "evotune").rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8")
 )
-EXTRAS = {"configspace": "ConfigSpace", "optuna": "optuna"}
+EXTRAS = {"configspace": "ConfigSpace", "evosax": "evosax", "optuna": "optuna"}
 """What modules of `evotune.integrations` need, by the first word of their names."""
 
 # Blocks of one page run in order and share their names. A block after a line with

@@ -10,6 +10,7 @@ FACTOR = 1.5
 LAZY = (
     "ConfigSpace",
     "IPython",
+    "evosax",
     "flax.nnx",
     "matplotlib",
     "mnist1d",

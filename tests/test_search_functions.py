@@ -55,6 +55,15 @@ def test_pymoo_searches_functions(problem) -> None:
     assert found[24:].min() <= np.median(found[:8])
 
 
+@pytest.mark.parametrize("name", ["CMA-ES", "DE"])
+def test_evosax_searches_functions(name) -> None:
+    pytest.importorskip("evosax")
+    side = search_functions.sides()[f"evosax {name}"]
+    found = _samplers.asked_losses(side.search, [REAL], seeds=[1], rounds=8)
+    assert found.shape == (1, 256)
+    assert np.median(found[0, 224:]) < 0.5 * np.median(found[0, :32])
+
+
 def test_functions_of_coco_are_in_its_bounds_and_above_their_best() -> None:
     pytest.importorskip("cocoex")
     for suite, levels in {"real": (0, 0, 0, 0, 0), "mixed": (2, 4, 8, 16, 0)}.items():
@@ -110,5 +119,6 @@ def test_every_side_has_a_form_that_can_be_asked_for() -> None:
     named = search_functions.sides()
     assert search_functions.OURS in named
     for side in named.values():
-        assert hasattr(side.search, "ask") or callable(side.search)
+        can = hasattr(side.search, "ask") or callable(side.search)
+        assert can or search_functions.missing(side.needs)
         assert set(side.kinds) <= set(_functions.SUITES)

@@ -2,10 +2,12 @@
 
 from evotune.study._added import create_trial
 from evotune.study._budget import Budget
+from evotune.study._cube_fitness import cube_fitness
 from evotune.study._fitted import default_algorithm
 from evotune.study._frozen_trial import FrozenTrial, TrialState
 from evotune.study._progress import Progress, make_progress
 from evotune.study._protocols import Engine, Finished
+from evotune.study._simulate import simulate
 from evotune.study._study import Study
 from evotune.study._trial import Trial
 
@@ -19,6 +21,8 @@ __all__ = [
     "Trial",
     "TrialState",
     "create_trial",
+    "cube_fitness",
     "default_algorithm",
     "make_progress",
+    "simulate",
 ]

@@ -31,19 +31,28 @@ _HASTY_ROWS = 256
 """From more rows on, what `ask` and `tell` take counts for more than compiling them."""
 
 
-def _key(seed: jax.Array, purpose: int, number: jax.Array | int) -> jax.Array:
-    key = jax.random.key(seed, impl="threefry2x32")
-    return jax.random.fold_in(jax.random.fold_in(key, purpose), number)
+def init_key(key: jax.Array) -> jax.Array:
+    """The key that an algorithm begins with, in a study whose own key is ``key``."""
+    return jax.random.fold_in(jax.random.fold_in(key, _PURPOSE_INIT), 0)
+
+
+def ask_key(key: jax.Array, number: jax.Array) -> jax.Array:
+    """The key of proposal ``number`` (u32[], from 0), in a study of ``key``."""
+    return jax.random.fold_in(jax.random.fold_in(key, _PURPOSE_ASK), number)
+
+
+def _own_key(seed: jax.Array) -> jax.Array:
+    return jax.random.key(seed, impl="threefry2x32")
 
 
 def _search_init(algorithm: Algorithm, geometry: Geometry, seed: jax.Array) -> Any:
-    return algorithm.init(_key(seed, _PURPOSE_INIT, 0), geometry)
+    return algorithm.init(init_key(_own_key(seed)), geometry)
 
 
 def _search_ask(
     algorithm: Algorithm, seed: jax.Array, number: jax.Array, state: Any
 ) -> Proposal:
-    return algorithm.ask(_key(seed, _PURPOSE_ASK, number), state)
+    return algorithm.ask(ask_key(_own_key(seed), number), state)
 
 
 def _search_tell(algorithm: Algorithm, state: Any, outcome: Outcome) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from evotune._errors import MissingExtraError
 
-TOOLS = {"configspace": "ConfigSpace", "optuna": "optuna"}
+TOOLS = {"configspace": "ConfigSpace", "evosax": "evosax", "optuna": "optuna"}
 
 
 @pytest.mark.parametrize("name", TOOLS)
