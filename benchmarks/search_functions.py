@@ -101,6 +101,10 @@ def sides() -> dict[str, Side]:
     ours = {
         OURS: genetic,
         "evotune, no surrogate": dataclasses.replace(genetic, surrogate=None),
+        "evotune Bayesian": ea.BayesianOptimization(batch_size=BATCH),
+        "evotune Bayesian, trust region": ea.BayesianOptimization(
+            batch_size=BATCH, batch="thompson", trust_region=ea.TrustRegion()
+        ),
         "evotune DE": ea.DifferentialEvolution(population_size=BATCH),
         "evotune CMA-ES": ea.CMAES(batch_size=BATCH),
         "evotune PSO": ea.ParticleSwarm(population_size=BATCH),

@@ -59,6 +59,13 @@ SAMPLERS = {
 
 
 PRIOR = et.algorithms.Surrogate().prior
+BATCHES = {
+    "evotune Bayesian": "believer",
+    "evotune Bayesian, penalised": "local_penalization",
+    "evotune Bayesian, Thompson": "thompson",
+}
+"""Sides of Bayesian optimisation, by how the rows of a batch differ."""
+
 CHANGES: dict[str, dict[str, Any]] = {
     "kernel not fitted": {"steps": 0},
     "long length scales": {"prior": dataclasses.replace(PRIOR, length=3.0)},
@@ -83,8 +90,10 @@ def algorithms(batch: int, *, ablation: bool) -> dict[str, Any]:
     plain = dataclasses.replace(genetic, surrogate=None)
     sides: dict[str, Any] = {OURS: genetic, "evotune, no surrogate": plain}
     if not ablation:
-        random = et.RandomSearch(batch_size=genetic.population_size)
-        return sides | {"evotune random": random}
+        size = genetic.population_size
+        for name, how in BATCHES.items():
+            sides[name] = et.algorithms.BayesianOptimization(batch_size=size, batch=how)
+        return sides | {"evotune random": et.RandomSearch(batch_size=size)}
     for change, settings in CHANGES.items():
         surrogate = et.algorithms.Surrogate(**settings)
         sides[change] = dataclasses.replace(genetic, surrogate=surrogate)
@@ -98,12 +107,13 @@ def compare(
     rounds, batch = PROTOCOLS[protocol]
     seeds = range(options.seed, options.seed + options.seeds)
     sides: dict[str, dict[str, np.ndarray]] = {}
-    for side, algorithm in algorithms(batch, ablation=options.ablation).items():
+    known = algorithms(batch, ablation=options.ablation)
+    for side in [side for side in known if wanted(side, options)]:
         start = time.perf_counter()
         sides[side] = {
             name: table.regrets(
                 _samplers.evotune_losses(
-                    algorithm, table, seeds=seeds, rounds=rounds, batch=batch
+                    known[side], table, seeds=seeds, rounds=rounds, batch=batch
                 ),
                 rounds * batch,
             )
@@ -111,11 +121,16 @@ def compare(
         }
         say(f"{protocol}, {side}: {time.perf_counter() - start:.0f} s")
     if not options.ablation and not missing(("optuna",)):
-        for side in SAMPLERS:
+        for side in [side for side in SAMPLERS if wanted(side, options)]:
             start = time.perf_counter()
             sides[side] = _optuna(side, tables, protocol, options)
             say(f"{protocol}, {side}: {time.perf_counter() - start:.0f} s")
     return sides
+
+
+def wanted(side: str, options: argparse.Namespace) -> bool:
+    """Whether a side was asked for; OURS always."""
+    return side == OURS or not options.sides or side in options.sides
 
 
 def _optuna(
@@ -186,12 +201,18 @@ def parse() -> argparse.Namespace:
         "--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS)
     )
     parser.add_argument("--ablation", action="store_true", help="parts changed")
+    parser.add_argument("--sides", nargs="+", metavar="SIDE", help="all if not given")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--tiny", action="store_true", help="half a minute")
     options = parser.parse_args()
     if options.tiny:
         options.seeds, options.protocols = 2, ["5 x 20"]
+        if not options.ablation:
+            options.sides = ["evotune Bayesian", "Optuna NSGA-II", "Optuna QMC"]
+    known = {*algorithms(20, ablation=options.ablation), *SAMPLERS}
+    if unknown := set(options.sides or ()) - known:
+        parser.error(f"--sides must be of {sorted(known)}, but got {sorted(unknown)}")
     return options
 
 

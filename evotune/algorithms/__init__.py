@@ -6,12 +6,18 @@ settings (`functools.partial`) or replaced by one's own.
 
 from __future__ import annotations
 
+from evotune.algorithms._acquisition import (
+    Acquisition,
+    log_probability_of_improvement,
+    upper_confidence_bound,
+)
 from evotune.algorithms._adaptation import (
     Adaptation,
     constant_strength,
     spread_strength,
 )
 from evotune.algorithms._ageing import AgeingEvolution
+from evotune.algorithms._bayesian import BayesianOptimization
 from evotune.algorithms._cma_es import CMAES
 from evotune.algorithms._crossover import (
     Crossover,
@@ -23,6 +29,7 @@ from evotune.algorithms._crossover import (
 )
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._differential_evolution import DifferentialEvolution
+from evotune.algorithms._expected_improvement import log_expected_improvement
 from evotune.algorithms._genetic import GeneticAlgorithm
 from evotune.algorithms._grid import GridSearch, GridSizeError
 from evotune.algorithms._latin_hypercube import LatinHypercubeSearch
@@ -47,12 +54,15 @@ from evotune.algorithms._selection import (
 )
 from evotune.algorithms._staged import StagedSearch
 from evotune.algorithms._surrogate import Surrogate
+from evotune.algorithms._trust_region import TrustRegion
 
 __all__ = [
     "CMAES",
     "NSGA2",
+    "Acquisition",
     "Adaptation",
     "AgeingEvolution",
+    "BayesianOptimization",
     "Crossover",
     "DifferentialEvolution",
     "GeneticAlgorithm",
@@ -68,11 +78,14 @@ __all__ = [
     "Selection",
     "StagedSearch",
     "Surrogate",
+    "TrustRegion",
     "blend_crossover",
     "canonicalise",
     "constant_strength",
     "gaussian_mutation",
     "linear_rank_selection",
+    "log_expected_improvement",
+    "log_probability_of_improvement",
     "one_point_crossover",
     "polynomial_mutation",
     "resample_category",
@@ -83,4 +96,5 @@ __all__ = [
     "truncation_selection",
     "two_point_crossover",
     "uniform_crossover",
+    "upper_confidence_bound",
 ]

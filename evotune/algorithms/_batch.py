@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -18,6 +20,7 @@ def believer_batch(
     running: int,
     underway: jax.Array,
     size: int,
+    acquisition: Callable[..., jax.Array] = log_expected_improvement,
 ) -> jax.Array:
     """Chooses rows by expected improvement, each as if those before it had come true.
 
@@ -35,6 +38,7 @@ def believer_batch(
             are never chosen.
         underway: i32[], how many of these, the first ones, are under way: believed.
         size: Rows to choose.
+        acquisition: What is looked for in the place of expected improvement.
 
     Returns:
         i32[size] different rows; once no other is allowed, row 0.
@@ -51,7 +55,7 @@ def believer_batch(
     ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         variance, taken, allowed, chosen = carry
         deviation = jnp.sqrt(variance + noise)
-        promise = log_expected_improvement(mean, deviation, best)
+        promise = acquisition(mean, deviation, best)
         top = jnp.argmax(jnp.where(allowed, promise, -jnp.inf)).astype(jnp.int32)
         row = jnp.where(number < running, number, top)
         shared = covariance[row] - taken @ taken[row]

@@ -73,6 +73,25 @@ def matern(squared: jax.Array) -> jax.Array:
     return (1.0 + s + s * s / 3.0) * jnp.exp(-s)
 
 
+def scaled_squares(
+    a: jax.Array, b: jax.Array, log_lengths: jax.Array, geometry: Geometry
+) -> jax.Array:
+    """Squared distances of the rows of ``a`` to those of ``b``, in length scales.
+
+    Args:
+        a: f32[P, D], canonical.
+        b: f32[Q, D], canonical.
+        log_lengths: f32[D], logarithms of the length scales, in unit-cube lengths.
+        geometry: The space.
+
+    Returns:
+        f32[P, Q].
+    """
+    scale = jnp.exp(-2.0 * log_lengths)[None, None]
+    # A sum, which XLA fuses: a product would need all P x Q x D differences at once.
+    return jnp.sum(squared_differences(a, b, geometry) * scale, axis=2)
+
+
 def covariance(
     a: jax.Array, b: jax.Array, log_lengths: jax.Array, geometry: Geometry
 ) -> jax.Array:
@@ -87,6 +106,4 @@ def covariance(
     Returns:
         f32[P, Q] in (0, 1].
     """
-    scale = jnp.exp(-2.0 * log_lengths)[None, None]
-    # A sum, which XLA fuses: a product would need all P x Q x D differences at once.
-    return matern(jnp.sum(squared_differences(a, b, geometry) * scale, axis=2))
+    return matern(scaled_squares(a, b, log_lengths, geometry))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import ClassVar
 
@@ -103,6 +104,42 @@ class TestGeneticAlgorithmWithASurrogate(TestGeneticAlgorithm):
     geometries: ClassVar = {
         name: GEOMETRIES[name] for name in ("one_choice", "conditional", "one_level")
     }
+
+
+class TestBayesianOptimization(AlgorithmContract):
+    algorithm = ea.BayesianOptimization(
+        batch_size=12,
+        initial=12,
+        candidates=48,
+        shortlist=24,
+        climbs=2,
+        trials=48,
+        fitted=24,
+        steps=5,
+    )
+    geometries: ClassVar = FEW
+    rounding = 1e-6
+
+    def best(self, state):
+        return float(state.archive.told.fitness[0])
+
+
+class TestBayesianOptimizationByLocalPenalization(TestBayesianOptimization):
+    algorithm = dataclasses.replace(
+        TestBayesianOptimization.algorithm,
+        batch="local_penalization",
+        acquisition="upper_confidence_bound",
+    )
+
+
+class TestBayesianOptimizationByThompsonSamplingInATrustRegion(
+    TestBayesianOptimization
+):
+    algorithm = dataclasses.replace(
+        TestBayesianOptimization.algorithm,
+        batch="thompson",
+        trust_region=ea.TrustRegion(),
+    )
 
 
 class TestNSGA2(AlgorithmContract):
