@@ -1,4 +1,4 @@
-"""Genetic algorithms and differential evolution of pymoo on a problem."""
+"""Evolutionary algorithms of pymoo on a problem."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._functions import Problem
+from benchmarks import _fronts, _functions
+from evotune._contracts import Kind
+
+Problem = _functions.Problem | _fronts.Problem
 
 
 def pymoo_losses(
@@ -14,11 +17,13 @@ def pymoo_losses(
 ) -> np.ndarray:
     """What a method of pymoo finds: f64[rounds * batch] losses in their order.
 
-    A round is a generation. With integers, "GA" is pymoo's for mixed variables, which
-    has operators for each kind.
+    A round is a generation. With integers and choices the methods are pymoo's for mixed
+    variables, which have operators for each kind. Of several objectives the losses are
+    f64[rounds * batch, M].
 
     Args:
-        method: "GA" or "DE"; the latter for reals alone.
+        method: "GA" or "DE", the latter for reals alone; "NSGA-II", "NSGA-II, its own
+            size" or "NSGA-III" for several objectives.
         problem: Where it searches.
         seed: Of the method.
         rounds: Generations.
@@ -29,29 +34,31 @@ def pymoo_losses(
     """
     from pymoo.optimize import minimize
 
-    told: list[float] = []
+    told: list[Any] = []
     minimize(
         _recording(problem, told),
         _method(method, problem, batch),
-        ("n_gen", rounds),
+        ("n_eval", rounds * batch),
         seed=seed,
     )
     # Offspring that are all repeats are left out, so a generation may be smaller.
     losses = np.asarray(told)[: rounds * batch]
     missing = rounds * batch - len(losses)
-    return np.pad(losses, (0, missing), constant_values=np.inf)
+    pad = [(0, missing), *[(0, 0)] * (losses.ndim - 1)]
+    return np.pad(losses, pad, constant_values=np.inf)
 
 
-def _recording(problem: Problem, told: list[float]) -> Any:
+def _recording(problem: Problem, told: list[Any]) -> Any:
     """The problem as pymoo sees it, which appends each loss to ``told``."""
     from pymoo.core.problem import Problem as PymooProblem
-    from pymoo.core.variable import Integer, Real
+    from pymoo.core.variable import Choice, Integer, Real
 
-    levels = problem.geometry.levels
+    levels, kinds = problem.geometry.levels, problem.geometry.kinds
     names = [f"x{d}" for d in range(len(levels))]
+    objectives = getattr(problem, "objectives", 1)
 
     class Recording(PymooProblem):
-        """One objective without constraints."""
+        """Objectives without constraints."""
 
         def _evaluate(
             self, x: Any, out: dict[str, Any], *rest: Any, **more: Any
@@ -64,23 +71,58 @@ def _recording(problem: Problem, told: list[float]) -> Any:
                 rows = np.asarray(x, float)
             losses = problem.evaluate(rows)
             told.extend(losses.tolist())
-            out["F"] = losses[:, None]
+            out["F"] = losses.reshape(len(rows), objectives)
+
+    def variable(count: int, kind: Kind) -> Any:
+        if not count:
+            return Real(bounds=(0, 1))
+        if kind is Kind.CATEGORICAL:
+            return Choice(options=list(range(count)))
+        return Integer(bounds=(0, count - 1))
 
     if any(levels):
-        kinds = [
-            Integer(bounds=(0, n - 1)) if n else Real(bounds=(0, 1)) for n in levels
-        ]
-        return Recording(vars=dict(zip(names, kinds, strict=True)), n_obj=1)
-    return Recording(n_var=len(levels), n_obj=1, xl=0.0, xu=1.0)
+        axes = zip(names, levels, kinds, strict=True)
+        mixed = {name: variable(count, kind) for name, count, kind in axes}
+        return Recording(vars=mixed, n_obj=objectives)
+    return Recording(n_var=len(levels), n_obj=objectives, xl=0.0, xu=1.0)
 
 
 def _method(name: str, problem: Problem, batch: int) -> Any:
     """The method with a population of ``batch``, otherwise as pymoo sets it."""
+    from pymoo.algorithms.moo.nsga2 import NSGA2, RankAndCrowding
+    from pymoo.algorithms.moo.nsga3 import NSGA3
     from pymoo.algorithms.soo.nonconvex.de import DE
     from pymoo.algorithms.soo.nonconvex.ga import GA
     from pymoo.core.mixed import MixedVariableGA
 
+    mixed = any(problem.geometry.levels)
     if name == "DE":
         return DE(pop_size=batch)
-    mixed = any(problem.geometry.levels)
-    return (MixedVariableGA if mixed else GA)(pop_size=batch)
+    if name == "GA":
+        return (MixedVariableGA if mixed else GA)(pop_size=batch)
+    if name == "NSGA-III":
+        return NSGA3(ref_dirs=_directions(problem, batch), pop_size=batch)
+    size = batch
+    if name != "NSGA-II":
+        size = 50 if mixed else 100  # pymoo's own, of which a batch is replaced
+    if mixed:
+        return MixedVariableGA(
+            pop_size=size, n_offsprings=batch, survival=RankAndCrowding()
+        )
+    return NSGA2(pop_size=size, n_offsprings=batch)
+
+
+def _directions(problem: Problem, batch: int) -> Any:
+    """As many as a population of ``batch`` has members for, evenly spread."""
+    from pymoo.util.ref_dirs import get_reference_directions
+
+    objectives, divisions = getattr(problem, "objectives", 1), 1
+    found = get_reference_directions("das-dennis", objectives, n_partitions=divisions)
+    while True:
+        divisions += 1
+        more = get_reference_directions(
+            "das-dennis", objectives, n_partitions=divisions
+        )
+        if len(more) > batch:
+            return found
+        found = more

@@ -103,15 +103,21 @@ def curves(found: Losses) -> dict[str, dict[str, list[float]]]:
     return drawn
 
 
-def table(title: str, figures: Mapping[str, Any], seconds: Mapping[str, float]) -> str:
+def table(
+    title: str,
+    figures: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    measure: str = "log10 loss",
+) -> str:
     """A line for each side, best rank first.
 
     Args:
         title: Above the sides.
         figures: Of one budget.
         seconds: Of a run of each side.
+        measure: What the logarithms are of.
     """
-    head = ["rank", "+-", "log10 loss", "better", "p", "s a run"]
+    head = ["rank", "+-", measure, "better", "p", "s a run"]
     lines = [f"{title:32}" + "".join(f"{name:>11}" for name in head)]
     sides = figures.get("sides", {})
     for side in sorted(sides, key=lambda name: sides[name]["mean_rank"]):
@@ -127,12 +133,17 @@ def table(title: str, figures: Mapping[str, Any], seconds: Mapping[str, float]) 
     return "\n".join(lines)
 
 
-def draw(figures: Mapping[str, Mapping[str, Any]], path: Any) -> None:
+def draw(
+    figures: Mapping[str, Mapping[str, Any]],
+    path: Any,
+    measure: str = "log10 of the best loss",
+) -> None:
     """Any-time curves, a panel for each kind of function.
 
     Args:
         figures: By kind, with what `curves` gave as "curves".
         path: Where the picture goes.
+        measure: What the logarithms are of.
     """
     from matplotlib.figure import Figure
 
@@ -144,7 +155,7 @@ def draw(figures: Mapping[str, Mapping[str, Any]], path: Any) -> None:
             axes.plot(curve["evaluations"], curve["log10_loss"], style, label=side)
         axes.set_title(kind, loc="left")
         axes.set_xlabel("evaluations")
-        axes.set_ylabel("log10 of the best loss")
+        axes.set_ylabel(measure)
         axes.set_xscale("log")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks._functions import Problem
+from benchmarks import _fronts, _functions
 from benchmarks._tables import Table
 from evotune._contracts import (
     Algorithm,
@@ -25,6 +25,7 @@ from evotune._contracts import (
 from evotune.study import simulate
 
 Row = Callable[[Any], list[float]]
+Problem = _functions.Problem | _fronts.Problem
 
 
 def evotune_losses(
@@ -75,10 +76,21 @@ def places(x: jax.Array, sizes: tuple[int, ...]) -> jax.Array:
 
 
 def complete(proposal: Proposal, fitness: jax.Array) -> Outcome:
-    """The outcome of a proposal whose every row came to its end."""
-    rows = pending(proposal)
+    """The outcome of a proposal whose every row came to its end.
+
+    Args:
+        proposal: P rows.
+        fitness: f32[P], or f32[P, M] of several objectives.
+    """
+    fitness = fitness.reshape(fitness.shape[0], -1)
+    rows = pending(proposal, objectives=fitness.shape[1])
     status = jnp.full_like(rows.status, Status.COMPLETE)
-    return Outcome(**{**vars(rows), "fitness": fitness[:, None], "status": status})
+    return Outcome(**{**vars(rows), "fitness": fitness, "status": status})
+
+
+def aims(problem: Problem) -> int:
+    """M, how many objectives a problem has."""
+    return getattr(problem, "objectives", 1)
 
 
 def asked_losses(
@@ -100,10 +112,12 @@ def asked_losses(
         rounds: Times that it is asked and told.
 
     Returns:
-        f64[S, rounds * P] losses in the order of the trials.
+        f64[S, rounds * P] losses in the order of the trials; f64[S, rounds * P, M] of
+        several objectives.
     """
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
-    start, turn = _turns(cast(Any, algorithm), problems[0].geometry)
+    first = problems[0]
+    start, turn = _turns(cast(Any, algorithm), first.geometry, aims(first))
     state, proposal = start(keys)
     found = []
     for number in range(rounds):
@@ -121,13 +135,14 @@ def asked_losses(
 
 @functools.lru_cache(maxsize=32)
 def _turns(
-    algorithm: Algorithm, geometry: Geometry
+    algorithm: Algorithm, geometry: Geometry, objectives: int
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Programs of S searches: the first proposals, and the next ones after results."""
 
     def ask(key: jax.Array, number: jax.Array, state: Any) -> tuple[Any, Proposal]:
         proposal = algorithm.ask(jax.random.fold_in(key, number), state)
-        return algorithm.tell(state, pending(proposal)), proposal
+        waiting = pending(proposal, objectives=objectives)
+        return algorithm.tell(state, waiting), proposal
 
     def start(key: jax.Array) -> tuple[Any, Proposal]:
         return ask(key, jnp.int32(1), algorithm.init(key, geometry))
@@ -152,10 +167,12 @@ def optuna_losses(
 ) -> np.ndarray:
     """What a sampler of Optuna finds: f64[rounds * batch] losses in their order.
 
-    All trials of a round are asked for before any of them is told.
+    All trials of a round are asked for before any of them is told. Of several
+    objectives the losses are f64[rounds * batch, M].
 
     Args:
-        sampler: "TPE", "multivariate TPE", "CMA-ES", "NSGA-II", "QMC" or "random".
+        sampler: "TPE", "multivariate TPE", "CMA-ES", "NSGA-II", "NSGA-II, its own
+            size", "NSGA-II, SBX", "NSGA-III", "QMC" or "random".
         problem: Where it searches.
         seed: Of the sampler.
         rounds: Times that it is told.
@@ -164,7 +181,9 @@ def optuna_losses(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=_sampler(sampler, seed, batch))
+    study = optuna.create_study(
+        sampler=_sampler(sampler, seed, batch), directions=["minimize"] * aims(problem)
+    )
     row = _suggest(problem.geometry, unordered=sampler != "QMC")
     losses = []
     for _ in range(rounds):
@@ -192,6 +211,15 @@ def _sampler(name: str, seed: int, batch: int) -> Any:
         return optuna.samplers.CmaEsSampler(seed=seed, popsize=size, with_margin=True)
     if name == "NSGA-II":
         return optuna.samplers.NSGAIISampler(seed=seed, population_size=size)
+    if name == "NSGA-II, its own size":
+        return optuna.samplers.NSGAIISampler(seed=seed)
+    if name == "NSGA-II, SBX":
+        crossover = optuna.samplers.nsgaii.SBXCrossover()
+        return optuna.samplers.NSGAIISampler(
+            seed=seed, population_size=size, crossover=crossover
+        )
+    if name == "NSGA-III":
+        return optuna.samplers.NSGAIIISampler(seed=seed, population_size=size)
     if name == "QMC":
         return optuna.samplers.QMCSampler(seed=seed, scramble=True)
     return optuna.samplers.RandomSampler(seed=seed)

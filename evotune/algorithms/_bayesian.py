@@ -11,7 +11,13 @@ import jax.numpy as jnp
 from evotune._contracts import EMPTY, Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._acquisition import ACQUISITIONS, Acquisition
-from evotune.algorithms._archive import WORST, Archive, empty_archive, file
+from evotune.algorithms._archive import (
+    WORST,
+    Archive,
+    empty_archive,
+    file,
+    normal_scores,
+)
 from evotune.algorithms._belief import believe
 from evotune.algorithms._box import box_about
 from evotune.algorithms._breeding import ATTEMPTS, renewed
@@ -243,13 +249,17 @@ class BayesianOptimization:
         """f32[P, D], rows that promise most, each in its own way."""
         geometry, archive = state.geometry, state.archive
         told, running = archive.told, archive.running
-        process, best = learnt(
-            told, geometry, self.prior, fitted=self.fitted, steps=self.steps
+        known = told.trial != EMPTY
+        values = normal_scores(told.fitness, known)
+        process = learnt(
+            *(told.x, values, known, geometry, self.prior),
+            fitted=self.fitted,
+            steps=self.steps,
         )
         promise = Promise(
             acquisition=named(self.acquisition, ACQUISITIONS),
             process=believe(process, running.x, running.trial != EMPTY),
-            best=best,
+            best=jnp.max(jnp.where(known, values, -jnp.inf)),
             seen=state.seen,
         )
         # Beyond any counter, so that no other `ask` has these keys.

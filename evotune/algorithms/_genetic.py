@@ -30,7 +30,7 @@ from evotune.algorithms._settings import (
     named,
     range_problem,
 )
-from evotune.algorithms._surrogate import SURROGATE, Surrogate
+from evotune.algorithms._surrogate import SURROGATE, Surrogate, surrogate_problem
 from evotune.algorithms._trials import advance, next_trials
 
 
@@ -174,12 +174,7 @@ class GeneticAlgorithm:
             problems += choice_problem(
                 "mutation_strength", self.mutation_strength, ADAPTATIONS
             )
-        if not isinstance(self.surrogate, Surrogate | None):
-            problems.append(
-                f"`surrogate` must be a `Surrogate` or None, but got "
-                f"`surrogate={self.surrogate!r}`. Leave it out, or use for example "
-                f"`surrogate=et.algorithms.Surrogate(candidates=2048)`."
-            )
+        problems += surrogate_problem(self.surrogate)
         for name in ("tournament_size", "attempts", "history_size"):
             problems += count_problem(name, getattr(self, name), 1, "to mean anything")
         return problems

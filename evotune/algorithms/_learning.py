@@ -1,43 +1,46 @@
-"""A Gaussian process of the best and the newest trials, its kernel fitted to some."""
+"""A Gaussian process of many trials, its kernel fitted to some of them."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 
-from evotune._contracts import EMPTY, Geometry
-from evotune.algorithms._archive import normal_scores
+from evotune._contracts import Geometry
 from evotune.algorithms._gaussian_process import GaussianProcess, condition
 from evotune.algorithms._marginal_likelihood import Prior, most_likely
-from evotune.algorithms._population import Population
 
 
 def learnt(
-    told: Population, geometry: Geometry, prior: Prior, *, fitted: int, steps: int
-) -> tuple[GaussianProcess, jax.Array]:
-    """What some trials say of the whole space, and the best value among them.
+    x: jax.Array,
+    values: jax.Array,
+    known: jax.Array,
+    geometry: Geometry,
+    prior: Prior,
+    *,
+    unit: jax.Array | float = 1.0,
+    fitted: int,
+    steps: int,
+) -> GaussianProcess:
+    """What some trials say of the whole space.
 
-    Fitness enters as normal scores. The kernel is fitted to a part of the trials, so
-    that its Cholesky factors stay small, and then told all of them.
+    The kernel is fitted to a part of the trials, so that its Cholesky factors stay
+    small, and then told all of them.
 
     Args:
-        told: N places, best first.
+        x: f32[N, D], canonical, the best first.
+        values: f32[N], about 0 and of about unit variance, such as normal scores.
+        known: bool[N], which of them count: the first ones.
         geometry: The space.
         prior: Of the kernel.
+        unit: f32[D], what the prior's lengths are in, in unit-cube lengths.
         fitted: Trials that the kernel is fitted to, half of them the best.
         steps: Of the fit.
-
-    Returns:
-        The process, and f32[], the best normal score; -inf where nobody is known.
     """
-    known = told.trial != EMPTY
-    values = normal_scores(told.fitness, known)
     some = _spread(known, min(fitted, known.shape[0]))
     found = most_likely(
-        told.x[some], values[some], known[some], geometry, prior, steps=steps
+        *(x[some], values[some], known[some], geometry, prior), unit=unit, steps=steps
     )
-    process = condition(told.x, values, known, found, geometry)
-    return process, jnp.max(jnp.where(known, values, -jnp.inf))
+    return condition(x, values, known, found, geometry)
 
 
 def _spread(known: jax.Array, size: int) -> jax.Array:

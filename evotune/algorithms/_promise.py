@@ -68,6 +68,7 @@ class Promise:
         return believer_batch(
             *(mean, joint, self._noise, new, self.best),
             running=0,
+            underway=jnp.int32(0),
             size=size,
             acquisition=self.acquisition,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +17,9 @@ from evotune.algorithms._batch import believer_batch
 from evotune.algorithms._breeding import Breeding
 from evotune.algorithms._duplicates import fingerprint, repeats
 from evotune.algorithms._expected_improvement import log_expected_improvement
-from evotune.algorithms._gaussian_process import (
-    GaussianProcess,
-    condition,
-    noise_variance,
-)
-from evotune.algorithms._kernel import covariance
-from evotune.algorithms._marginal_likelihood import Prior, most_likely
+from evotune.algorithms._gaussian_process import GaussianProcess, noise_variance
+from evotune.algorithms._learning import learnt
+from evotune.algorithms._marginal_likelihood import Prior
 from evotune.algorithms._offspring import leaders, offspring
 from evotune.algorithms._population import Population
 from evotune.algorithms._region import region_size
@@ -155,20 +152,10 @@ class Surrogate:
         at_first = min(max(self.chosen / size, self.least_chosen), 1.0)
         most = max(round(size * at_first), 1)
         count = max(self.candidates, 4 * most, 2 * size)
-        children = count - min(max(round(count * self.filling), 1), count // 2)
-        parents = leaders(archive.told, self.parents)
-        rows = offspring(
-            key,
-            parents,
-            breeding,
-            geometry,
-            children=children,
-            differing=round(children * self.differing),
-            filling=count - children,
-        )
+        rows = self.rows(key, archive.told, breeding, geometry, count)
         # Any few rows of these are a fair sample of the children, however made.
         turn = np.modf(np.arange(size) * _GOLDEN)[0]
-        born = rows[np.floor(turn * children).astype(np.int32)]
+        born = rows[np.floor(turn * self._children(count)).astype(np.int32)]
         chosen = self._chosen(archive, rows, seen, geometry, most)
         share = jnp.clip(self.chosen / trials, self.least_chosen, 1.0)
         now = jnp.maximum(jnp.round(size * share), 1.0).astype(jnp.int32)
@@ -189,7 +176,7 @@ class Surrogate:
         known = told.trial != EMPTY
         values = normal_scores(told.fitness, known)
         best = jnp.max(jnp.where(known, values, -jnp.inf))
-        process = self._fit(told, values, known, geometry)
+        process = self.fit(told.x, values, known, geometry)
         noise = noise_variance(process.hyperparameters.log_noise)
 
         mean, variance, _ = process.predict(rows)
@@ -203,10 +190,10 @@ class Surrogate:
         runs = running.trial != EMPTY
         rows = jnp.concatenate([running.x, rows[short]])
         real = jnp.concatenate([runs, jnp.ones(short.shape, bool)])
-        mean, joint = _joint(process, rows, real)
+        mean, shared = process.joint(rows, real)
         picked = believer_batch(
             mean,
-            joint,
+            shared,
             noise,
             jnp.concatenate([jnp.zeros((places,), bool), ~again[short]]),
             best,
@@ -216,40 +203,65 @@ class Surrogate:
         )
         return rows[picked]
 
-    def _fit(
-        self, told: Population, values: jax.Array, known: jax.Array, geometry: Geometry
+    def fit(
+        self, x: jax.Array, values: jax.Array, known: jax.Array, geometry: Geometry
     ) -> GaussianProcess:
-        """The process of all trials, its kernel fitted to some of them."""
-        some, lead = self._fitted(known), slice(_LEADERS)
-        found = most_likely(
-            told.x[some],
-            values[some],
-            known[some],
-            geometry,
-            self.prior,
-            unit=region_size(told.x[lead], known[lead], geometry, self.narrowest),
+        """The process of all trials, its kernel fitted to some of them.
+
+        Args:
+            x: f32[N, D], canonical, the best first.
+            values: f32[N], about 0 and of about unit variance.
+            known: bool[N], which of them count: the first ones.
+            geometry: The space.
+        """
+        lead = slice(_LEADERS)
+        unit = region_size(x[lead], known[lead], geometry, self.narrowest)
+        return learnt(
+            *(x, values, known, geometry, self.prior),
+            unit=unit,
+            fitted=self.fitted,
             steps=self.steps,
         )
-        return condition(told.x, values, known, found, geometry)
 
-    def _fitted(self, known: jax.Array) -> jax.Array:
-        """i32[F], places of the best trials, and of others over the whole range."""
-        size = min(self.fitted, known.shape[0])
-        best = size // 2
-        place = jnp.arange(size, dtype=jnp.int32)
-        others = jnp.maximum(jnp.sum(known, dtype=jnp.int32), size) - best
-        spread = best + (place - best) * others // (size - best)
-        return jnp.where(place < best, place, spread)
+    def rows(
+        self,
+        key: jax.Array,
+        told: Population,
+        breeding: Breeding,
+        geometry: Geometry,
+        count: int,
+    ) -> jax.Array:
+        """f32[C, D], children of the best trials, then points all over the cube.
+
+        Args:
+            key: Consumed.
+            told: The best first.
+            breeding: Makes the children.
+            geometry: The space.
+            count: C.
+        """
+        children = self._children(count)
+        return offspring(
+            *(key, leaders(told, self.parents), breeding, geometry),
+            children=children,
+            differing=round(children * self.differing),
+            filling=count - children,
+        )
+
+    def _children(self, count: int) -> int:
+        """How many of some rows are children."""
+        return count - min(max(round(count * self.filling), 1), count // 2)
 
 
-def _joint(
-    process: GaussianProcess, rows: jax.Array, real: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Means and covariances of rows together; those that are not real have neither."""
-    lengths = process.hyperparameters.log_lengths
-    mean, _, columns = process.predict(rows)
-    joint = covariance(rows, rows, lengths, process.geometry) - columns.T @ columns
-    return mean, jnp.where(real[:, None] & real[None], joint, 0.0)
+def surrogate_problem(value: Any) -> list[str]:
+    """A problem if ``value`` is neither a `Surrogate` nor None."""
+    if isinstance(value, Surrogate | None):
+        return []
+    return [
+        f"`surrogate` must be a `Surrogate` or None, but got `surrogate={value!r}`. "
+        f"Leave it out, or use for example "
+        f"`surrogate=et.algorithms.Surrogate(candidates=2048)`."
+    ]
 
 
 SURROGATE = Surrogate()

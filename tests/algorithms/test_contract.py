@@ -151,6 +151,23 @@ class TestNSGA2(AlgorithmContract):
         return float(fitness.max(where=state.members.known, initial=-jnp.inf))
 
 
+class TestNSGA2WithASurrogate(TestNSGA2):
+    algorithm = ea.NSGA2(
+        population_size=12,
+        objectives=1,
+        surrogate=ea.Surrogate(
+            candidates=64, shortlist=24, trials=48, fitted=24, steps=5
+        ),
+    )
+    geometries: ClassVar = {
+        name: GEOMETRIES[name] for name in ("conditional", "one_level")
+    }
+
+
+class TestNSGA3(TestNSGA2):
+    algorithm = ea.NSGA3(population_size=12, objectives=1)
+
+
 class TestStagedSearch(AlgorithmContract):
     algorithm = ea.StagedSearch(
         stages=[(0,), (1, 2)], trials=12, inner=ea.RandomSearch(batch_size=12)

@@ -1,0 +1,167 @@
+"""Children of compromises: bred, or picked by a surrogate."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from evotune.algorithms._adaptation import constant_strength
+from evotune.algorithms._breeding import (
+    ATTEMPTS,
+    CHILDREN,
+    Breeding,
+    crossed,
+    mutate_until_new,
+    renewed,
+)
+from evotune.algorithms._compromises import Compromises, Survivors
+from evotune.algorithms._crossover import Crossover, simulated_binary_crossover
+from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
+from evotune.algorithms._front_state import FrontState
+from evotune.algorithms._front_surrogate import widening_rows
+from evotune.algorithms._mutation import polynomial_mutation
+from evotune.algorithms._selection import tournament_selection
+from evotune.algorithms._settings import range_problem
+from evotune.algorithms._surrogate import Surrogate
+from evotune.algorithms._trials import next_trials
+
+_SURROGATE = 1 << 29
+"""Makes a second key of one; no trial has this number."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Operators:
+    """How children come about: SBX and polynomial mutation.
+
+    Attributes:
+        crossover_rate: The chance that a child has two parents.
+        crossover_index: The distribution index of crossover.
+        mutation_rate: The chance that a coordinate is mutated; 1 / D if None.
+        mutation_index: The distribution index of mutation.
+    """
+
+    crossover_rate: float
+    crossover_index: float
+    mutation_rate: float | None
+    mutation_index: float
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings."""
+        problems = range_problem("crossover_rate", self.crossover_rate, 0, 1, "0.9")
+        if self.mutation_rate is not None:
+            problems += range_problem("mutation_rate", self.mutation_rate, 0, 1, "0.1")
+        for name in ("crossover_index", "mutation_index"):
+            problems += range_problem(name, getattr(self, name), 0, 1000, "20.0")
+        return problems
+
+    @property
+    def crossover(self) -> Crossover:
+        """SBX with its index."""
+        return functools.partial(simulated_binary_crossover, eta=self.crossover_index)
+
+    @property
+    def strength(self) -> float:
+        """Polynomial mutation knows its index n as a strength, 1 / (n + 1)."""
+        return 1.0 / (self.mutation_index + 1.0)
+
+    def children(
+        self, key: jax.Array, state: FrontState, parents: Compromises, *, fair: bool
+    ) -> jax.Array:
+        """As many children as there are parents, all of them new.
+
+        While few parents are known, the rest is a Latin hypercube.
+
+        Args:
+            key: Consumed.
+            state: Only read.
+            parents: N places, the best first.
+            fair: Whether a tournament of two is decided by violations alone, not by
+                the order of the parents.
+
+        Returns:
+            f32[N, D], canonical.
+        """
+        geometry, rows = state.geometry, parents.trial.shape[0]
+        shape = (rows, geometry.dimensions)
+        tries = (ATTEMPTS, *shape)
+        choose, cross, mix, order, jitter, hits, steps = uniforms(
+            key,
+            *((2, 2 * rows), (rows, 1), shape, shape, shape, tries, tries),
+        )
+        known = jnp.sum(parents.known, dtype=jnp.int32)
+        first, second = parents.x[_winners(choose, parents, known, fair)]
+        child = crossed(mix, first, second, self.crossover, geometry)
+        child = jnp.where(cross < self.crossover_rate, child, first)
+        bred = (next_trials(jnp.int32(0), rows) < CHILDREN * known)[:, None]
+        rate = self.mutation_rate
+        return mutate_until_new(
+            jnp.where(bred, child, latin_hypercube(order, jitter)),
+            hits,
+            steps,
+            geometry=geometry,
+            seen=state.seen,
+            bred=bred,
+            rate=1.0 / geometry.dimensions if rate is None else rate,
+            mutation=polynomial_mutation,
+            strength=jnp.full((1, geometry.dimensions), self.strength, jnp.float32),
+        )
+
+    def breeding(self, dimensions: int) -> Breeding:
+        """The operators as a surrogate takes them."""
+        rate = self.mutation_rate
+        return Breeding(
+            selection=tournament_selection,
+            crossover=self.crossover,
+            crossover_rate=self.crossover_rate,
+            mutation=polynomial_mutation,
+            mutation_rate=1.0 / dimensions if rate is None else rate,
+            strength=functools.partial(constant_strength, strength=self.strength),
+        )
+
+    def picked(
+        self,
+        key: jax.Array,
+        state: FrontState,
+        surrogate: Surrogate,
+        survivors: Survivors,
+    ) -> jax.Array:
+        """As many new rows as there are in a generation, of the surrogate's children.
+
+        The first generation is a Latin hypercube, also where it is asked for in parts.
+
+        Args:
+            key: Consumed.
+            state: Only read; it knows who is under way.
+            surrogate: Chooses.
+            survivors: Orders trials, the best first.
+
+        Returns:
+            f32[N, D], canonical.
+        """
+        geometry, rows = state.geometry, state.underway.trial.shape[0]
+        shape = (rows, geometry.dimensions)
+        tries = (ATTEMPTS, *shape)
+        order, jitter, hits, steps = uniforms(key, shape, shape, tries, tries)
+        own = key_after(key, jnp.int32(_SURROGATE))
+        breeding = self.breeding(geometry.dimensions)
+        x = widening_rows(surrogate, own, state, breeding, survivors)
+        told = jnp.sum(state.members.known, dtype=jnp.int32)
+        early = (next_trials(state.next_trial, rows) < rows) | (told < 2)
+        x = jnp.where(early[:, None], latin_hypercube(order, jitter), x)
+        return renewed(x, hits, steps, geometry, state.seen)
+
+
+def _winners(
+    choose: jax.Array, parents: Compromises, known: jax.Array, fair: bool
+) -> jax.Array:
+    """i32[2, N], who wins tournaments of two drawn by ``choose``, f32[2, 2 N]."""
+    last = jnp.maximum(known - 1, 0)
+    drawn = jnp.minimum((choose * known.astype(jnp.float32)).astype(jnp.int32), last)
+    winner = jnp.min(drawn, axis=0)
+    if fair:
+        first, second = parents.violation[drawn]
+        winner = jnp.where(first == second, drawn[0], winner)
+    return winner.reshape(2, -1)
