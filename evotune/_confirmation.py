@@ -31,10 +31,12 @@ class ConfirmedTrial:
     Attributes:
         number: The trial's number in the search.
         params: Its searched hyperparameters.
-        searched: Its value in the search, which chose it and so flatters it.
+        searched: Its value in the search, which chose it and so flatters it; the mean
+            of its repeats, where it had some.
         values: f64[S] value on each seed, in the task's direction; NaN where it
             diverged.
         probability: That its mean over all seeds is the best of those confirmed.
+        direction: "maximize" or "minimize", of the values.
     """
 
     number: int
@@ -42,6 +44,17 @@ class ConfirmedTrial:
     searched: float
     values: np.ndarray
     probability: float
+    direction: str = "maximize"
+
+    @property
+    def optimism(self) -> float:
+        """How much better it scored in the search than on the fresh seeds.
+
+        The value in the search minus `mean`, in the task's metric, or the negative of
+        that where it is minimised; above 0 the search has flattered the trial.
+        """
+        gap = self.searched - self.mean
+        return gap if self.direction == "maximize" else -gap
 
     @property
     def mean(self) -> float:
@@ -69,11 +82,39 @@ class Confirmation:
         test_metrics: f64[S] by name: scores of the best one's networks on the test
             split, one a seed; empty without a test split.
         metric: What the values are, such as "val_accuracy".
+        winner: The one that won the search, wherever it stands now.
     """
 
     trials: Sequence[ConfirmedTrial]
     test_metrics: Mapping[str, np.ndarray]
     metric: str
+    winner: ConfirmedTrial
+
+    @property
+    def optimism(self) -> float:
+        """How much better the search's winner scored there than on fresh seeds.
+
+        See `ConfirmedTrial.optimism`; its standard error is that of the winner's mean.
+        """
+        return self.winner.optimism
+
+    @property
+    def verdict(self) -> str:
+        """The best trial, its mean, and the optimism of the winner, in a line."""
+        low, high = self.best.interval
+        return (
+            f"trial {self.best.number} has {self.metric} {self.best.mean:.6g} "
+            f"({low:.6g} to {high:.6g}) on {len(self.best.values)} fresh seeds; "
+            f"{self._optimism_text}"
+        )
+
+    @property
+    def _optimism_text(self) -> str:
+        error = standard_error(self.winner.values)
+        return (
+            f"optimism of the search's winner, trial {self.winner.number}: "
+            f"{self.optimism:.3g} (standard error {error:.2g})"
+        )
 
     @property
     def best(self) -> ConfirmedTrial:
@@ -90,6 +131,7 @@ class Confirmation:
                 f"searched {trial.searched:.6g}, best with probability "
                 f"{trial.probability:.2f}"
             )
+        lines.append(f"  {self._optimism_text}")
         lines += [
             f"  {name} of the best: {np.mean(scores):.6g} "
             f"({np.min(scores):.6g} to {np.max(scores):.6g})"
@@ -125,6 +167,7 @@ def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirma
             searched=float(trial.value or 0.0),
             values=values[row],
             probability=float(chances[row]),
+            direction=study.direction,
         )
         for row, trial in enumerate(leading)
     ]
@@ -135,6 +178,7 @@ def confirm(study: Study, engine: Engine, *, top_k: int, seeds: int) -> Confirma
         trials=[confirmed[row] for row in order],
         test_metrics=scores_on_test(engine, winner.params, mine),
         metric=engine.metric,
+        winner=confirmed[0],
     )
 
 

@@ -42,6 +42,7 @@ def refine(
     n_trials: int | None = None,
     timeout: float | None = None,
     seed: int = 0,
+    repeats: int = 1,
     value: Literal["last", "best"] = "last",
     study_name: str | None = None,
     storage: str | os.PathLike[str] | None = None,
@@ -81,6 +82,7 @@ def refine(
             of what is left when it begins.
         seed: All randomness hangs on it. The first round is what `tune` does with it;
             the seeds of the others are derived from it.
+        repeats: See `tune`.
         value: See `tune`.
         study_name: Studies are named after it, "name-round-1" and so on; "study" by
             default.
@@ -144,6 +146,7 @@ def refine(
                     generations=generations_of[k],
                     n_trials=trials_of[k],
                     timeout=None if left is None else max(left / (rounds - k), 1e-3),
+                    repeats=repeats,
                     study_name=names[k],
                     storage=storage,
                     resume=resume,
@@ -248,5 +251,6 @@ def _read(
 
     study = Study.load(storage, name)
     options["recorded_plan"] = study.plan
-    engine = Engine(task, space, rows=algorithm.batch_size, **options)
+    rows = algorithm.batch_size * study.repeats
+    engine = Engine(task, space, rows=rows, **options)
     return Result(study, task, engine, total_seconds=0.0)

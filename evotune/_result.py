@@ -33,6 +33,8 @@ class Result:
         profile: Where they went: ``print(result.profile)`` shows shares of compiling,
             training, evaluating and idling, and by program blocks, seconds, lanes used,
             and operations a second beside what the devices reach.
+        confirmation: What `confirm` found last, which ``print`` and `report` show; None
+            before it.
 
     Example:
         >>> import evotune as et
@@ -67,6 +69,7 @@ class Result:
         self.profile = engine.profile
         self.profile.compile_seconds = engine.compile_seconds
         self.profile.end(total_seconds)
+        self.confirmation: Confirmation | None = None
         self._engine = engine
 
     @property
@@ -155,6 +158,8 @@ class Result:
     def best_model(self) -> FittedModel:
         """The best network of the search: a plain Flax module and its variables.
 
+        With ``repeats`` it is the best of the best trial's networks, by the objective.
+
         Raises:
             NotImplementedError: If the task has no model to hand out.
             ValueError: If no trial is complete.
@@ -165,7 +170,7 @@ class Result:
         """The final training state of a trial: a pytree of numpy arrays.
 
         States of `pareto_trials` are kept. Any other trial is trained again, with the
-        same bits.
+        same bits. Of a trial with repeats it is the one with the best value.
 
         Args:
             trial: A trial of this search, or its number.
@@ -216,6 +221,7 @@ class Result:
         The value that made a trial the winner flatters it, as the best of many noisy
         values does. Here initial weights, data order and all other draws are new, and
         only the programs are those of the search. Nothing is added to the study.
+        ``optimism`` is by how much the search has flattered its winner.
 
         Args:
             top_k: Trials to confirm, the best ones of the search.
@@ -243,7 +249,8 @@ class Result:
         """
         from evotune._confirmation import confirm
 
-        return confirm(self.study, self._engine, top_k=top_k, seeds=seeds)
+        self.confirmation = confirm(self.study, self._engine, top_k=top_k, seeds=seeds)
+        return self.confirmation
 
     def diagnostics(self, thresholds: Thresholds | None = None) -> Diagnostics:
         """What every trial's curves tell about its training, and what went wrong.

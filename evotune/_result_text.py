@@ -24,8 +24,10 @@ def result_text(result: Any) -> str:
         "unfinished": states.count("RUNNING") + states.count("WAITING"),
     }
     notes = "".join(f", {count} {word}" for word, count in counts.items() if count)
+    repeats = result.study.repeats
+    each = f" of {repeats} trainings each" if repeats > 1 else ""
     lines = [
-        f"Result: {len(trials)} trials in {generations} generations{notes}",
+        f"Result: {len(trials)} trials{each} in {generations} generations{notes}",
         f"  {result.seconds['total']:.1f} s in all: {result.seconds['compile']:.1f} s "
         f"compiling, {result.seconds['train']:.1f} s training",
     ]
@@ -38,12 +40,18 @@ def result_text(result: Any) -> str:
         lines += _front_lines(result, front)
     else:
         lines += _best_lines(result)
+    if result.confirmation is not None:
+        lines.append(f"  confirmed: {result.confirmation.verdict}")
     return "\n".join(lines)
 
 
 def _best_lines(result: Any) -> list[str]:
     best = result.best
-    lines = [f"  best {result.metric} {best.value:.6g}, trial {best.number}:"]
+    mean = ""
+    if best.repeats:
+        count, spread = len(best.repeats), best.spread
+        mean = f", mean of {count} trainings, standard deviation {spread:.2g}"
+    lines = [f"  best {result.metric} {best.value:.6g}, trial {best.number}{mean}:"]
     width = max(map(len, best.params), default=0)
     for name, value in best.params.items():
         shown = f"{value:.6g}" if isinstance(value, float) else repr(value)

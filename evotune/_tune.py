@@ -26,6 +26,7 @@ def tune(
     n_trials: int | None = None,
     timeout: float | None = None,
     seed: int = 0,
+    repeats: int = 1,
     value: Literal["last", "best"] = "last",
     study_name: str | None = None,
     storage: str | os.PathLike[str] | None = None,
@@ -50,6 +51,8 @@ def tune(
         n_trials: Trials of the whole study, recorded ones included.
         timeout: Seconds, compiling included; looked at between blocks of trainings.
         seed: All randomness hangs on it and on trial numbers; 0 to 2**32 - 1.
+        repeats: Seeds that each trial is trained from, side by side in the same
+            programs: their mean is its value. A trial costs as many trainings.
         value: Whether a trial's value is its "last" evaluation or its "best" one.
         study_name: The study's directory in ``storage``; "study" by default.
         storage: A directory for the journal; None keeps everything in memory.
@@ -67,9 +70,9 @@ def tune(
         The result: best parameters, trained model, all trials, plots.
 
     Raises:
-        ValueError: If there is no budget, the space does not fit the task, or the
-            algorithm ranks another number of objectives; the message lists every
-            problem. Nothing was compiled.
+        ValueError: If there is no budget, the space does not fit the task, the
+            algorithm ranks another number of objectives, or ``repeats`` is no integer
+            of at least 1; the message lists every problem. Nothing was compiled.
         JournalError: If the storage cannot be written or belongs to another study.
         AllDivergedError: If every member of a generation diverged.
 
@@ -97,20 +100,22 @@ def tune(
         direction=task.direction,
         directions=[*task.objectives.values()] or None,
         seed=seed,
+        repeats=repeats,
         study_name=study_name,
         storage=storage,
         resume=resume,
     )
+    total = budget.total(algorithm.batch_size)
     with study:
         engine = _engine(
             task,
             space,
-            rows=algorithm.batch_size,
+            rows=algorithm.batch_size * repeats,
             seed=seed,
             value=value,
             static=static,
             max_programs=max_programs,
-            trainings=budget.total(algorithm.batch_size),
+            trainings=None if total is None else total * repeats,
             recorded_plan=study.plan,
             on_event=shown.event,
         )
@@ -132,6 +137,7 @@ def plan(
     algorithm: Algorithm | None = None,
     generations: int | None = None,
     n_trials: int | None = None,
+    repeats: int = 1,
     static: Collection[str] = (),
     max_programs: int | None = None,
 ) -> Plan:
@@ -143,6 +149,7 @@ def plan(
         algorithm: See `tune`.
         generations: See `tune`; may be left out.
         n_trials: See `tune`; may be left out.
+        repeats: See `tune`.
         static: See `tune`.
         max_programs: See `tune`.
 
@@ -151,7 +158,8 @@ def plan(
         and memory, ``to_json()`` has all of it.
 
     Raises:
-        ValueError: If the space does not fit the task.
+        ValueError: If the space does not fit the task, or ``repeats`` is no integer of
+            at least 1.
 
     Example:
         >>> import evotune as et
@@ -159,19 +167,21 @@ def plan(
         >>> len(et.plan(task, et.Space(x=et.Float(-1.0, 1.0))).programs)
         1
     """
+    from evotune.study import check_repeats
+
     check_task_and_space(task, space)
+    check_repeats(repeats)
     algorithm = algorithm if algorithm is not None else _default_algorithm(task)
     rows = algorithm.batch_size
     limits = [] if n_trials is None else [n_trials]
     limits += [] if generations is None else [generations * rows]
-    trainings = min(limits, default=None)
     return _engine(
         task,
         space,
-        rows=rows,
+        rows=rows * repeats,
         static=static,
         max_programs=max_programs,
-        trainings=trainings,
+        trainings=min(limits) * repeats if limits else None,
     ).whole_plan()
 
 

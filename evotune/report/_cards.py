@@ -13,12 +13,29 @@ from evotune.report._front import (
 )
 from evotune.report._records import Record
 from evotune.report._svg import inline_svg
+from evotune.report._tables import confirmed_trials
 
 
 def card(fig: Any, name: str, description: str, caption: str, heading: str = "") -> str:
     """A figure with its caption, as one section of a page."""
     svg = inline_svg(fig, name, description)
     return _template.section(heading, _template.figure(svg, caption))
+
+
+def confirmation_card(source: Any) -> list[str]:
+    """A table of the trials that were trained again on fresh seeds, if any were."""
+    found = getattr(source, "confirmation", None)
+    if found is None:
+        return []
+    note = (
+        f"The leading trials, trained again from {len(found.best.values)} fresh seeds: "
+        "the search has chosen them by the value that they had in it, which therefore "
+        "flatters them, by their optimism. That of the search's winner, trial "
+        f"{found.winner.number}, is {found.optimism:.3g}. The last column is the "
+        "probability that a trial is the best of them."
+    )
+    table = _template.table(confirmed_trials(found))
+    return [_template.section("On fresh seeds", table, _template.note(note))]
 
 
 def front_cards(source: Any, record: Record) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evotune.report import _style, _template
-from evotune.report._cards import card, front_cards
+from evotune.report._cards import card, confirmation_card, front_cards
 from evotune.report._curves import learning_curves, plot_learning_curves
 from evotune.report._history import plot_optimization_history
 from evotune.report._parameters import plot_parameters
@@ -34,9 +34,9 @@ def html(source: Any, path: str | Path, *, top: int = 10) -> Path:
     """Writes a report as one self-contained HTML page: no script, no other file.
 
     It shows the best hyperparameters, validation and test scores, the optimisation
-    history, the learning curves, where the population went, the best trials, which
-    trainings had trouble, the plan, where the time went, and what is needed to run the
-    search again.
+    history, the learning curves, where the population went, the best trials, what
+    `Result.confirm` found last, which trainings had trouble, the plan, where the time
+    went, and what is needed to run the search again.
 
     Args:
         source: A result; or a study, which has neither test scores nor plan nor times.
@@ -69,6 +69,7 @@ def html(source: Any, path: str | Path, *, top: int = 10) -> Path:
         )
         words = "Trials of the front" if record.has_front else "The best trials"
         body.append(_template.section(words, table))
+    body += confirmation_card(source)
     body += _troubles(source)
     body.append(_how(source, study, record))
     body.append("<footer>Written by evotune. All of it is in this one file.</footer>")
@@ -81,7 +82,8 @@ def html(source: Any, path: str | Path, *, top: int = 10) -> Path:
 def _header(name: str, numbers: Summary, record: Record) -> str:
     ends = [t.datetime_complete for t in record.trials if t.datetime_complete]
     when = f"{max(ends):%Y-%m-%d %H:%M}. " if ends else ""
-    done = f"{count(numbers.trials, 'trial')} in "
+    each = f" of {record.repeats} trainings each" if record.repeats > 1 else ""
+    done = f"{count(numbers.trials, 'trial')}{each} in "
     done += count(numbers.generations, "generation")
     aims = " and ".join(
         f"{how} {label(name)}" for name, how in record.objectives.items()
@@ -111,13 +113,16 @@ def _tiles(source: Any, numbers: Summary, record: Record) -> str:
             _template.tile(
                 f"Best {label(record.metric)}",
                 text(record.best.value),
-                f"trial {record.best.number}, generation {born}",
+                f"trial {record.best.number}, generation {born}"
+                + (f", mean of {record.repeats}" if record.repeats > 1 else ""),
                 best=True,
             )
         )
         for metric, value in _test_metrics(source).items():
             words = metric if metric.startswith("test") else f"test_{metric}"
             note = "of the best trial"
+            if record.repeats > 1:
+                note = "of its best network"
             words = label(words).capitalize()
             tiles.append(_template.tile(words, text(float(value)), note))
     counts = {
@@ -250,7 +255,7 @@ def _how(source: Any, study: Any, record: Record) -> str:
 def _again(study: Any) -> dict[str, str]:
     """What the search depended on, and the versions where this page was written."""
     found = {}
-    for field in ("algorithm", "seed", "direction", "stopped_by"):
+    for field in ("algorithm", "seed", "repeats", "direction", "stopped_by"):
         value = getattr(study, field, None)
         if field == "direction":
             value = ", ".join(getattr(study, "directions", ())) or value

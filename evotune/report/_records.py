@@ -57,6 +57,12 @@ class Record:
         """Whether there are several objectives."""
         return len(self.objectives) > 1
 
+    @property
+    def repeats(self) -> int:
+        """How many trainings the value of a complete trial is the mean of."""
+        counts = (len(getattr(trial, "repeats", ())) for trial in self.complete)
+        return max(1, max(counts, default=1))
+
     @functools.cached_property
     def values(self) -> np.ndarray:
         """f64[N] values of the complete trials, in the user's direction."""

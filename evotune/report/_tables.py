@@ -141,7 +141,8 @@ def best_trials(source: Any, *, top: int = 10) -> Table:
     Of several objectives they are those that no other trial dominates, by the first
     objective; where there are more than ``top``, some from end to end.
 
-    A hyperparameter that was not active in a trial is shown as a dash.
+    A hyperparameter that was not active in a trial is shown as a dash. The value of a
+    trial with repeats is followed by their standard deviation.
 
     Args:
         source: A study or a result.
@@ -166,9 +167,38 @@ def best_trials(source: Any, *, top: int = 10) -> Table:
         ]
         born = str(max(0, trial.generation))
         values = trial.values if record.has_front else (trial.value,)
-        shown = map(text, values)
+        shown = list(map(text, values))
+        if record.repeats > 1:
+            spread = getattr(trial, "spread", None)
+            spread = spread if isinstance(spread, tuple) else (spread,) * len(shown)
+            shown = [
+                value if each is None else f"{value} ± {each:.2g}"
+                for value, each in zip(shown, spread, strict=True)
+            ]
         rows.append((str(place), str(trial.number), born, *shown, *params))
     return Table(
         headers=("rank", "trial", "generation", *map(label, record.objectives), *names),
         rows=tuple(rows),
+    )
+
+
+def confirmed_trials(confirmation: Any) -> Table:
+    """What fresh seeds say of the leading trials, the best first.
+
+    Args:
+        confirmation: What `Result.confirm` returned.
+    """
+    return Table(
+        headers=("trial", "mean", "95 % interval", "in the search", "optimism", "best"),
+        rows=tuple(
+            (
+                str(trial.number),
+                text(trial.mean),
+                " to ".join(map(text, trial.interval)),
+                text(trial.searched),
+                f"{trial.optimism:.3g}",
+                f"{trial.probability:.0%}",
+            )
+            for trial in confirmation.trials
+        ),
     )

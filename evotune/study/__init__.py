@@ -7,6 +7,7 @@ from evotune.study._fitted import default_algorithm
 from evotune.study._frozen_trial import FrozenTrial, TrialState
 from evotune.study._progress import Progress, make_progress
 from evotune.study._protocols import Engine, Finished
+from evotune.study._repeats import check_repeats
 from evotune.study._simulate import simulate
 from evotune.study._study import Study
 from evotune.study._trial import Trial
@@ -20,6 +21,7 @@ __all__ = [
     "Study",
     "Trial",
     "TrialState",
+    "check_repeats",
     "create_trial",
     "cube_fitness",
     "default_algorithm",

@@ -158,6 +158,9 @@ class Answers:
         trains now), ``engine`` trains that one trial again: all its randomness hangs on
         the seed and the trial's number.
 
+        Of a trial with repeats it is the state of the one with the best value, of the
+        first objective where there are several.
+
         Raises:
             KeyError: If there is no such trial.
             ValueError: If it was added by hand.

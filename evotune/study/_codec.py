@@ -17,7 +17,10 @@ float32; a number that is not finite is null. Schema 1 of the journal:
 
 Schema 2 is that of studies with several objectives: "direction" of the header is a
 list, "value" of told is [n][M] and that of added [M], and ran has objectives, by name.
-All others write schema 1. Where there are constraints, ran names them.
+Schema 3 is that of studies that train every trial R times: the header has repeats, R,
+and told has a row for each training, which "replica" tells apart: R a + k is the k-th
+of the a-th that the algorithm asked for. All others write schema 1. Where there are
+constraints, ran names them.
 """
 
 from __future__ import annotations

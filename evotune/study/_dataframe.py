@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,8 @@ def trials_dataframe(
 
     Args:
         trials: The trials.
-        attrs: Attributes of `FrozenTrial`; "value" stands for all values.
+        attrs: Attributes of `FrozenTrial`; "value" stands for all values, those of
+            repeats and their spread included.
         objectives: M.
         metrics: What the values of a trial are, where known.
     """
@@ -48,6 +50,7 @@ def trials_dataframe(
                     float("nan") if trial.values is None else trial.values[index]
                     for trial in trials
                 ]
+                columns |= _of_repeats(trials, f"_{name}", index)
             continue
         values = [getattr(trial, attr) for trial in trials]
         if isinstance(values[0], dict):
@@ -63,7 +66,35 @@ def trials_dataframe(
             columns[attr] = [value.name for value in values]
         else:
             columns[attr] = values
+        if attr == "value":
+            columns |= _of_repeats(trials)
     frame = pandas.DataFrame(columns)
     if "value" in frame:  # a column of nothing but None would be of type object
         frame["value"] = frame["value"].astype("float64")
     return frame
+
+
+def _of_repeats(
+    trials: Sequence[FrozenTrial], suffix: str = "", index: int | None = None
+) -> dict[str, list[float]]:
+    """A column for the value of each repeat and one for their spread, if there are any.
+
+    Args:
+        trials: The trials.
+        suffix: Of the columns' names.
+        index: Of the objective; None where there is one.
+    """
+    count = max(len(trial.repeats) for trial in trials)
+    missing = [math.nan] * count
+    rows = [
+        [each if index is None else each[index] for each in trial.repeats] or missing
+        for trial in trials
+    ]
+    columns = {f"repeats{suffix}_{k}": [row[k] for row in rows] for k in range(count)}
+    if count:
+        spreads: list[Any] = [trial.spread for trial in trials]
+        columns[f"spread{suffix}"] = [
+            math.nan if each is None else each if index is None else each[index]
+            for each in spreads
+        ]
+    return columns

@@ -106,6 +106,12 @@ class Told:
         """f64[n, M]: the values, also where M is 1."""
         return self.values if self.values.ndim == 2 else self.values[:, None]
 
+    @property
+    def keys(self) -> list[tuple[int, int]]:
+        """Trial number and replica of each row."""
+        trials, replicas = self.outcome.trial, self.outcome.replica
+        return list(zip(trials.tolist(), replicas.tolist(), strict=True))
+
     @classmethod
     def of(cls, finished: Finished, *, at: float) -> Told:
         """What the engine brought home, cleaned and without its padding."""

@@ -67,6 +67,10 @@ class FrozenTrial:
         system_attrs: What evotune attached to it, such as its exact status, and how far
             it exceeds each constraint, as "constraints" (satisfied at <= 0).
         values: All of its objective values, in the user's directions; None without.
+        repeats: The value of each of its R trainings, in a study with ``repeats=``, of
+            several objectives the M values of each; NaN where one diverged. The trial's
+            value is their mean, and so are its curves. () where it was trained once,
+            and until all are there.
 
     Example:
         >>> trial = FrozenTrial(params={"x": 0.5}, value=0.25)
@@ -87,12 +91,24 @@ class FrozenTrial:
     user_attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
     system_attrs: dict[str, Any] = dataclasses.field(default_factory=dict)
     values: tuple[float, ...] | None = None
+    repeats: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         if self.value is not None:
             object.__setattr__(self, "values", (self.value,))
         elif self.values is not None and len(self.values) == 1:
             object.__setattr__(self, "value", self.values[0])
+
+    @property
+    def spread(self) -> float | tuple[float, ...] | None:
+        """Standard deviation of the repeats (R - 1 degrees); None without them.
+
+        Of several objectives one for each; NaN where a repeat diverged.
+        """
+        if not self.repeats:
+            return None
+        found = np.std(np.asarray(self.repeats, np.float64), axis=0, ddof=1)
+        return tuple(found.tolist()) if found.ndim else float(found)
 
     @property
     def duration(self) -> dt.timedelta | None:

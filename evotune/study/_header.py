@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evotune._contracts import Algorithm
     from evotune.space import Space
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of the journal's lines; see `evotune.study._codec`. Old ones are read for ever, and
 written wherever they suffice."""
 
@@ -31,11 +31,13 @@ def make_header(
     algorithm: Algorithm,
     seed: int,
     directions: Sequence[str],
+    repeats: int,
 ) -> dict[str, Any]:
     """What makes this study this study, as JSON values."""
     single = len(directions) == 1
+    schema = 1 if single else 2
     return {
-        "schema_version": 1 if single else 2,
+        "schema_version": schema if repeats == 1 else 3,
         "evotune": version(),
         "study_name": study_name,
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -44,6 +46,7 @@ def make_header(
         "algorithm": repr(algorithm),
         "seed": seed,
         "direction": directions[0] if single else list(directions),
+        **({"repeats": repeats} if repeats > 1 else {}),
     }
 
 
@@ -95,10 +98,11 @@ def check_resumable(
     if recorded["fingerprint"] != current["fingerprint"]:
         changes = _changes(recorded["space"], current["space"])
         problems.append(f"another space: {'; '.join(changes) or 'its order'}")
+    before, now = ({"repeats": 1, **header} for header in (recorded, current))
     problems += [
-        f"another {field}: recorded {recorded[field]}, now {current[field]}"
-        for field in ("algorithm", "seed", "direction")
-        if recorded[field] != current[field]
+        f"another {field}: recorded {before[field]}, now {now[field]}"
+        for field in ("algorithm", "seed", "direction", "repeats")
+        if before[field] != now[field]
     ]
     advice = (
         "Pass what was recorded to continue it, or give the new study a study_name of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from evotune._contracts import EMPTY, Algorithm
 from evotune._errors import EvotuneError, JournalError, SpaceError
 from evotune.study._added import added_outcome
 from evotune.study._best_state import BestState
+from evotune.study._candidates import Candidates
 from evotune.study._events import Added, Asked, Enqueued, Event, Ran, Started, Told
 from evotune.study._frozen_trial import FrozenTrial
 from evotune.study._journal import Journal
@@ -20,6 +22,7 @@ from evotune.study._protocols import Engine, Finished
 from evotune.study._queue import Queue
 from evotune.study._record import Record
 from evotune.study._redraw import refused
+from evotune.study._repeats import Repeats
 from evotune.study._rows import Row, pack, running
 from evotune.study._search import Search
 from evotune.study._told import with_x
@@ -39,6 +42,7 @@ class Ledger:
         space: What may vary.
         signs: For each of M objectives 1 to maximise it, -1 to minimise it.
         rows: P, the algorithm's batch size; 0 without an algorithm.
+        repeats: Trains every trial from R seeds.
         metrics: What the last engine measured, for each objective; () before one.
         constraints: What it bounded, by name.
         plan: Its plan as JSON values, or None.
@@ -47,6 +51,7 @@ class Ledger:
         search: The algorithm and its state; None in a study that is only read.
         journal: The durable record, or None.
         best_state: The final training states of the trials that lead.
+        candidates: Those of trials that lack some of their repeats.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Ledger:
         algorithm: Algorithm | None,
         signs: Sequence[int],
         seed: int,
+        repeats: int = 1,
     ) -> None:
         """An empty ledger; ``algorithm`` is None in a study that is only read."""
         self.space = space
@@ -63,7 +69,8 @@ class Ledger:
         self.metrics: tuple[str, ...] = ()
         self.constraints: tuple[str, ...] = ()
         self.plan: Any = None
-        self.queue = Queue(space)
+        self.repeats = Repeats(repeats)
+        self.queue = Queue(space, self.repeats)
         self.record = Record(len(space.names), signs, space.params)
         self.search = (
             None
@@ -72,6 +79,12 @@ class Ledger:
         )
         self.journal: Journal | None = None
         self.best_state = BestState()
+        self.candidates = Candidates(self.repeats, self.signs[0])
+
+    @property
+    def members(self) -> int:
+        """P R, the most members that are trained at a time."""
+        return self.rows * self.repeats.count
 
     def open(
         self, storage: Path, study_name: str, header: dict[str, Any], *, resume: bool
@@ -112,7 +125,7 @@ class Ledger:
         `sync`, it survives that of the machine.
 
         Returns:
-            The rows that it hands out or closes.
+            The trials that it hands out, or those that are done with it.
 
         Raises:
             EvotuneError: If the study is only read.
@@ -162,12 +175,13 @@ class Ledger:
                 if search is not None:
                     search.tell(running(rows, *size))
             case Told():
-                told = event.outcome
-                keys = zip(told.trial.tolist(), told.replica.tolist(), strict=True)
-                rows = [self.queue.told(key) for key in keys]
-                self.record.tell(event)
-                if search is not None:
-                    search.tell(with_x(event, rows))
+                members = [self.queue.told(key) for key in event.keys]
+                combined = self.repeats.take(event, members)
+                rows = combined.rows
+                if rows:
+                    self.record.tell(combined.told, combined.values)
+                if rows and search is not None:
+                    search.tell(with_x(combined.told, rows))
             case Added():
                 self.record.add(event)
                 if search is not None:
@@ -176,7 +190,9 @@ class Ledger:
         return rows
 
     def hand_out(self, new: int, *, may_ask: bool = True) -> list[Row]:
-        """Rows that wait, then up to ``new`` new ones; at most P, none if it is over.
+        """Members that wait, then those of up to ``new`` new rows; none if it is over.
+
+        They are of at most P trials.
 
         Args:
             new: How many new rows there may be.
@@ -187,14 +203,22 @@ class Ledger:
         """
         queue = self.queue
         self.asking()
-        rows = queue.waiting[: self.rows]
+        rows = self._first_trials(queue.waiting)
         if not rows and not queue.proposed and new > 0 and may_ask:
             self._ask()
-        count = min(new, self.rows - len(rows), queue.proposed)
+        room = self.rows - len({self.repeats.key(row) for row in rows})
+        count = min(new, room, queue.proposed)
         if count > 0:
-            rows = rows + self.do(Started(at=time.time(), count=count))
+            for row in self.do(Started(at=time.time(), count=count)):
+                rows += self.repeats.members(row)
         queue.held.update(row.key for row in rows)
         return rows
+
+    def _first_trials(self, members: Sequence[Row]) -> list[Row]:
+        """The members of the first P trials."""
+        keys = dict.fromkeys(self.repeats.key(row) for row in members)
+        first = set(itertools.islice(keys, self.rows))
+        return [row for row in members if self.repeats.key(row) in first]
 
     def _ask(self) -> None:
         """Asks the algorithm until it proposes something that is allowed, or nothing.
@@ -224,9 +248,12 @@ class Ledger:
         event = Told.of(finished, at=time.time())
         if not len(event.values):
             return []
-        leading = self.record.would_lead(event)
-        for trial in leading:
-            self.best_state.keep(trial, engine.member(trial))
+        members = [self.queue.open[key] for key in event.keys]
+        combined = self.repeats.combine(event, members)
+        leading = self.record.would_lead(combined.told)
+        found = self.candidates.take(event, members, leading, engine)
+        for trial, state in found.items():
+            self.best_state.keep(trial, state)
         rows = self.do(event)
         if leading:
             self.best_state.tidy(self.record.leading)
@@ -247,11 +274,12 @@ class Ledger:
             trial.number, engine.template(trial.params)
         ):
             return self.best_state.states[trial.number]
-        x = self.record.x[self.record.row_of(trial.number)]
-        row = Row(x=x, trial=trial.number)
+        index = self.record.row_of(trial.number)
+        replica = self.record.best_repeat(index)
+        row = Row(x=self.record.x[index], trial=trial.number, replica=replica)
         engine.submit(pack([row], engine.rows, len(self.space.names)))
         engine.collect()
-        return engine.member(trial.number)
+        return engine.member(trial.number, replica)
 
     def sync(self) -> None:
         """Puts what was written on the disk."""

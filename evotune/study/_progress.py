@@ -62,13 +62,15 @@ class Meter:
         self._first = study._ledger.record.finished
         self._compiled = engine.compile_seconds
         self._began = time.monotonic()
-        self.total = budget.total(engine.rows)
+        self._repeats = study.repeats
+        self.total = budget.total(study._ledger.rows)
 
     def rate(self, study: Study, engine: Engine) -> float:
         """Trainings a second, compiling left out."""
         compiling = engine.compile_seconds - self._compiled
         seconds = max(time.monotonic() - self._began - compiling, 1e-3)
-        return (study._ledger.record.finished - self._first) / seconds
+        trials = study._ledger.record.finished - self._first
+        return trials * self._repeats / seconds
 
     def left(self, study: Study, engine: Engine, budget: Budget) -> float | None:
         """Expected seconds until the first budget ends; None if nothing tells."""
@@ -77,7 +79,8 @@ class Meter:
             limits.append(max(0.0, budget.timeout - budget.elapsed))
         rate = self.rate(study, engine)
         if self.total is not None and rate > 0:
-            limits.append(max(0, self.total - study._ledger.record.finished) / rate)
+            trials = max(0, self.total - study._ledger.record.finished)
+            limits.append(trials * self._repeats / rate)
         return min(limits, default=None)
 
 

@@ -44,7 +44,7 @@ class Engine(Protocol):
     that bounds something ``constraints``, the names of K.
 
     Attributes:
-        rows: P, the number of rows of every proposal.
+        rows: The most rows of a proposal: P, times the repeats of each.
         metric: The name of the metric that is the trial's value.
         direction: "maximize" or "minimize".
         points: T, the points of a learning curve.
@@ -94,6 +94,6 @@ class Engine(Protocol):
         """Drops what has not started."""
         ...
 
-    def member(self, trial: int) -> Any:
-        """The final training state of a trial of the last collect, on the host."""
+    def member(self, trial: int, replica: int = 0) -> Any:
+        """The final training state of a member of the last collect, on the host."""
         ...

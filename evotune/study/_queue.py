@@ -10,6 +10,7 @@ import numpy as np
 
 from evotune.study._events import Asked, Enqueued
 from evotune.study._redraw import completed
+from evotune.study._repeats import Repeats
 from evotune.study._rows import Row, unpack
 
 if TYPE_CHECKING:
@@ -29,15 +30,17 @@ class Queue:
     at a time by ``Study.ask``. A row that was handed out is open until its result is
     told; an open row that nobody holds (dropped by a timeout, or by the death of the
     process) waits, and is handed out before anything new. Forbidden rows are never
-    handed out.
+    handed out. Of each row that is handed out, all repeats are open: its members.
 
     Attributes:
+        repeats: Makes members of rows.
         asked: How many proposals were asked for.
-        open: Rows handed out and not told, by key, in the order of their hand-out.
-        held: The keys of open rows that the engine or the user has.
+        open: Members handed out and not told, by key, in the order of their hand-out.
+        held: The keys of open members that the engine or the user has.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, repeats: Repeats) -> None:
+        self.repeats = repeats
         self.asked = 0
         self.open: dict[Key, Row] = {}
         self.held: set[Key] = set()
@@ -59,10 +62,15 @@ class Queue:
 
     @property
     def waiting(self) -> list[Row]:
-        """Open rows that nobody holds, in the order of their hand-out."""
+        """Open members that nobody holds, in the order of their hand-out."""
         if len(self.open) == len(self.held):
             return []
         return [row for key, row in self.open.items() if key not in self.held]
+
+    def members_of(self, number: int) -> list[Row]:
+        """The open members of trial ``number``, as its first replica."""
+        keys = [(number, index) for index in range(self.repeats.count)]
+        return [self.open[key] for key in keys if key in self.open]
 
     def asked_for(self, event: Asked) -> list[Row]:
         """Takes in the rows of a new proposal; returns those that are forbidden."""
@@ -89,7 +97,8 @@ class Queue:
             row = self._proposed.popleft()
             if self._enqueued:
                 row = self._replaced(row, self._enqueued.popleft())
-            self.open[row.key] = row
+            for member in self.repeats.members(row):
+                self.open[member.key] = member
             rows.append(row)
         return rows
 
@@ -121,6 +130,6 @@ class Queue:
         return completed(wish, own, self._space.allowed, draws)
 
     def told(self, key: Key) -> Row:
-        """Closes an open row and returns it."""
+        """Closes an open member and returns it."""
         self.held.discard(key)
         return self.open.pop(key)

@@ -18,6 +18,7 @@ from evotune.study._frozen_trial import (
     TrialState,
 )
 from evotune.study._leaders import Leaders
+from evotune.study._repeats import best_repeat
 from evotune.study._rows import Row
 
 _COLUMNS: dict[str, tuple[type, float]] = {
@@ -63,6 +64,7 @@ class Record:
         self._constraints: dict[int, tuple[float, ...]] = {}
         self._row_of: dict[int, int] = {}
         self._curves: list[tuple[dict[str, np.ndarray], int, int] | None] = []
+        self._repeats: dict[int, np.ndarray] = {}
         self._attrs: dict[int, tuple[dict[str, Any], tuple[str, ...]]] = {}
         self._frozen: list[FrozenTrial | None] = []
 
@@ -130,8 +132,13 @@ class Record:
         self._columns["status"][index] = Status.RUNNING
         self._frozen[index] = None
 
-    def tell(self, event: Told) -> None:
-        """Takes in results of trials that were handed out."""
+    def tell(self, event: Told, repeats: np.ndarray | None = None) -> None:
+        """Takes in results of trials that were handed out.
+
+        Args:
+            event: A row for each trial.
+            repeats: f64[n, R, M] values of their repeats, if there are any.
+        """
         lengths = event.outcome.curve_len.tolist()
         statuses = event.outcome.status.tolist()
         values = event.rows_of_values.tolist()
@@ -140,6 +147,8 @@ class Record:
             index = self._row_of[number]
             if event.metrics:
                 self._curves[index] = (event.metrics, position, lengths[position])
+            if repeats is not None:
+                self._repeats[index] = repeats[position]
             if constraints[position]:
                 self._constraints[index] = tuple(constraints[position])
             self._close(index, statuses[position], values[position], event.at)
@@ -167,6 +176,11 @@ class Record:
             self._recount()
         elif status == Status.COMPLETE and self.is_feasible(index):
             self.leaders.offer(index, int(columns["number"][index]), values)
+
+    def best_repeat(self, index: int) -> int:
+        """Which repeat of the trial in a row has the best network; 0 of only one."""
+        values = self._repeats.get(index)
+        return 0 if values is None else best_repeat(values, self.leaders.signs[0])
 
     def is_feasible(self, index: int) -> bool:
         """Whether the trial in a row violates no constraint that is known."""
@@ -251,7 +265,16 @@ class Record:
             generation=cell["generation"],
             user_attrs=dict(user_attrs),
             system_attrs=system_attrs,
+            repeats=self._repeats_of(index),
         )
+
+    def _repeats_of(self, index: int) -> tuple[Any, ...]:
+        """See `FrozenTrial.repeats`; there is one NaN, so that equal ones are equal."""
+        rows = [
+            tuple(math.nan if math.isnan(value) else value for value in row)
+            for row in self._repeats.get(index, np.zeros((0, 1))).tolist()
+        ]
+        return tuple(row[0] if len(row) == 1 else row for row in rows)
 
 
 def _local_time(at: float) -> dt.datetime | None:

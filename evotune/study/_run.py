@@ -105,11 +105,14 @@ def check_engine(study: Study, ledger: Ledger, engine: Engine) -> None:
         ValueError: If it has other rows, or other directions.
         JournalError: If it measures another metric than the one that was recorded.
     """
-    if engine.rows != ledger.rows:
+    repeats = ledger.repeats.count
+    if engine.rows != ledger.members:
+        each = f", {repeats} times each" if repeats > 1 else ""
+        times = f" * {repeats}" if repeats > 1 else ""
         raise ValueError(
-            "The engine must have as many rows as the algorithm proposes, but got "
-            f"{engine.rows} and {ledger.rows}. Use "
-            "Engine(..., rows=algorithm.batch_size)."
+            f"The engine must have as many rows as the algorithm proposes{each}, but "
+            f"got {engine.rows} and {ledger.members}. Use "
+            f"Engine(..., rows=algorithm.batch_size{times})."
         )
     objectives = objectives_of(engine)
     if tuple(objectives.values()) != study.directions:
@@ -161,9 +164,9 @@ def next_rows(ledger: Ledger, engine: Engine, budget: Budget) -> list[Row]:
 
 
 def check_alive(ledger: Ledger, rows: Sequence[Row]) -> None:
-    """Raises if every member of a whole generation diverged.
+    """Raises if every trial of a whole generation diverged.
 
-    A generation of one member, or one that was cut short, may: the search goes on.
+    A generation of one trial, or one that was cut short, may: the search goes on.
 
     Raises:
         AllDivergedError: With advice. All that was recorded stays recorded.
@@ -178,10 +181,13 @@ def check_alive(ledger: Ledger, rows: Sequence[Row]) -> None:
         return
     if not np.all(np.isin(record.column("status")[members], bad)):
         return
+    count = ledger.repeats.count
+    seeds = f" from each of {count} seeds" if count > 1 else ""
     raise AllDivergedError(
-        f"A generation needs at least one member whose training stays finite, but all "
-        f"{len(members)} of generation {generation} diverged (NaN or infinity in the "
-        f"loss or the weights). {_advice(ledger, members)} Nothing recorded is lost"
+        "A generation needs at least one member whose training stays finite"
+        f"{seeds}, but all {len(members)} of generation {generation} diverged (NaN or "
+        f"infinity in the loss or the weights). {_advice(ledger, members)} Nothing "
+        "recorded is lost"
         + (f": {ledger.journal.path} can be resumed." if ledger.journal else ".")
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from evotune.study._journal import FILE_NAME, read
 from evotune.study._ledger import Ledger
 from evotune.study._progress import Progress, make_progress
 from evotune.study._protocols import Engine
+from evotune.study._repeats import check_repeats
 from evotune.study._rows import Row
 from evotune.study._run import Callback, check_engine, run, take_over
 from evotune.study._trial import Trial
@@ -64,6 +66,7 @@ class Study(Answers):
         direction: Literal["minimize", "maximize"] = "minimize",
         directions: Sequence[Literal["minimize", "maximize"]] | None = None,
         seed: int = 0,
+        repeats: int = 1,
         study_name: str | None = None,
         storage: str | os.PathLike[str] | None = None,
         resume: bool = False,
@@ -77,15 +80,17 @@ class Study(Answers):
             direction: "minimize" or "maximize".
             directions: One for each of several objectives, in place of ``direction``.
             seed: All randomness of the search hangs on it; 0 to 2**32 - 1.
+            repeats: How many values make a trial's, which is their mean: `run` trains
+                every trial from as many seeds, and `tell` takes as many values.
             study_name: The study's directory in ``storage``; "study" by default.
             storage: A directory for the journal; None keeps the study in memory.
             resume: Whether a study that ``storage`` has already is continued. Without
                 one there, a new study begins.
 
         Raises:
-            ValueError: If ``direction`` or ``seed`` is none, or the algorithm, such as
-                a grid without levels, does not fit the space or the number of
-                objectives.
+            ValueError: If ``direction``, ``seed`` or ``repeats`` is none, or the
+                algorithm, such as a grid without levels, does not fit the space or the
+                number of objectives.
             JournalError: If the storage cannot be written, the study exists and
                 ``resume`` is False, or its journal is of another study.
         """
@@ -95,6 +100,7 @@ class Study(Answers):
             raise ValueError(
                 f"seed must be an integer from 0 to 2**32 - 1, but got {seed!r}."
             )
+        check_repeats(repeats)
         if algorithm is None:
             algorithm = default_algorithm(len(wanted))
         if storage is None and resume:
@@ -102,7 +108,7 @@ class Study(Answers):
                 "resume=True needs a storage to resume from. Use storage='runs'."
             )
         algorithm = fitted(algorithm, space, len(wanted))
-        self._set_up(space, algorithm, wanted, int(seed), study_name)
+        self._set_up(space, algorithm, wanted, int(seed), repeats, study_name)
         if storage is not None:
             header = make_header(
                 study_name=self.study_name,
@@ -110,6 +116,7 @@ class Study(Answers):
                 algorithm=algorithm,
                 seed=self.seed,
                 directions=wanted,
+                repeats=repeats,
             )
             self._ledger.open(Path(storage), self.study_name, header, resume=resume)
 
@@ -119,16 +126,18 @@ class Study(Answers):
         algorithm: Algorithm | None,
         directions: Sequence[str],
         seed: int,
+        repeats: int,
         study_name: str | None,
     ) -> None:
         self.space = space
         self.algorithm = algorithm
         self.directions = tuple(directions)
         self.seed = seed
+        self.repeats = repeats
         self.study_name = study_name or DEFAULT_NAME
         self.stopped_by = ""
         self._ledger = Ledger(
-            space, algorithm, [SIGNS[each] for each in directions], seed
+            space, algorithm, [SIGNS[each] for each in directions], seed, repeats
         )
         self._budget: Budget | None = None
 
@@ -154,7 +163,8 @@ class Study(Answers):
         space = Space.from_json(header["space"])
         direction = header["direction"]
         directions = [direction] if isinstance(direction, str) else direction
-        study._set_up(space, None, directions, header["seed"], study_name)
+        repeats = header.get("repeats", 1)
+        study._set_up(space, None, directions, header["seed"], repeats, study_name)
         study._ledger.best_state = BestState(path.parent)
         study._ledger.replay(events, str(path))
         return study
@@ -179,27 +189,36 @@ class Study(Answers):
             EvotuneError: If one trial is wanted and the algorithm has no more.
         """
         wanted = 1 if n is None else n
-        rows: list[Row] = []
-        while len(rows) < wanted:
-            more = self._ledger.hand_out(wanted - len(rows))
+        members: dict[Any, list[Row]] = {}  # of each trial
+        while len(members) < wanted:
+            more = self._ledger.hand_out(wanted - len(members))
             if not more:
                 break
-            rows += more
-        for row in rows[wanted:]:  # rows that waited come in one piece
-            self._ledger.queue.held.discard(row.key)
-        rows = rows[:wanted]
-        if n is None and not rows:
+            for member in more:
+                members.setdefault(self._ledger.repeats.key(member), []).append(member)
+        handed = list(members.values())
+        for member in itertools.chain.from_iterable(handed[wanted:]):
+            self._ledger.queue.held.discard(
+                member.key
+            )  # what waited comes in one piece
+        handed = handed[:wanted]
+        if n is None and not handed:
             raise EvotuneError(
                 f"{self.algorithm!r} has no more points to propose, after "
                 f"{self._ledger.record.started} trials. Use study.ask(n), which "
                 "returns what there is, to find out; or a finer grid, or "
                 "RandomSearch()."
             )
-        params = self.space.params(np.stack([row.x for row in rows])) if rows else []
-        constants = self.space.constants
+        points = [rows[0].x for rows in handed]
+        params = self.space.params(np.stack(points)) if points else []
         trials = [
-            Trial(row.trial, values, constants)
-            for row, values in zip(rows, params, strict=True)
+            Trial(
+                rows[0].trial,
+                values,
+                self.space.constants,
+                tuple(row.replica for row in rows),
+            )
+            for rows, values in zip(handed, params, strict=True)
         ]
         return trials[0] if n is None else trials
 
@@ -214,7 +233,9 @@ class Study(Answers):
         Args:
             trial: A trial, its number, or a sequence of them.
             values: Its value in the study's direction, or a sequence of as many; of
-                several objectives a sequence of M values for each trial.
+                several objectives a sequence of M values for each trial. With
+                ``repeats=R`` it is a sequence of R such values for each trial, one for
+                each of its ``trial.replicas``, and their mean counts.
                 A value that is no finite number makes the trial FAIL.
             state: `TrialState.COMPLETE`, PRUNED or FAIL, for all or a sequence of as
                 many; by default COMPLETE or FAIL, as the value says.
@@ -228,29 +249,32 @@ class Study(Answers):
         trials: Sequence[Any] = [trial] if single else list(trial)  # type: ignore[arg-type]
         told = [values] if single else _told.spread(values, len(trials), "values")
         states = [state] if single else _told.spread(state, len(trials), "state")
-        rows = [self._open_row(int(getattr(item, "number", item))) for item in trials]
-        if len({row.key for row in rows}) < len(rows):
+        numbers = [int(getattr(item, "number", item)) for item in trials]
+        if len(set(numbers)) < len(numbers):
             raise ValueError("Each trial is told once, but one is in the list twice.")
+        opened = [self._open_members(number) for number in numbers]
         verdicts = [
-            _told.judge(row.trial, value, word, len(self.directions))
-            for row, value, word in zip(rows, told, states, strict=True)
+            verdict
+            for rows, values, word in zip(opened, told, states, strict=True)
+            for verdict in _told.judge_repeats(rows, values, word, len(self.directions))
         ]
-        if rows:
-            event = _told.told(rows, verdicts, self._ledger.signs, time.time())
+        members = list(itertools.chain.from_iterable(opened))
+        if members:
+            event = _told.told(members, verdicts, self._ledger.signs, time.time())
             self._ledger.do(event, durable=True)
-        frozen = self._ledger.freeze(rows)
+        frozen = self._ledger.freeze([rows[0] for rows in opened])
         return frozen[0] if single else frozen
 
-    def _open_row(self, number: int) -> Row:
-        row = self._ledger.queue.open.get((number, 0))
-        if row is None:
+    def _open_members(self, number: int) -> list[Row]:
+        members = self._ledger.queue.members_of(number)
+        if not members:
             known = number in self._ledger.record
             raise ValueError(
                 f"tell() takes a trial that was asked and not told, but trial {number} "
                 f"{'already has its result' if known else 'was never asked'}. "
                 f"{'Tell each trial once.' if known else 'Use study.ask() first.'}"
             )
-        return row
+        return members
 
     def enqueue_trial(
         self, params: Mapping[str, Any], user_attrs: Mapping[str, Any] | None = None

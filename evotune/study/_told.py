@@ -97,6 +97,35 @@ def judge(
     return STATUS_OF_STATE[state], found
 
 
+def judge_repeats(
+    members: Sequence[Row], values: Any, state: Any, objectives: int = 1
+) -> list[tuple[Status, tuple[float, ...]]]:
+    """See `judge`, for each member of a trial that is trained from several seeds.
+
+    Args:
+        members: R of them; a single one takes a value that is not in a sequence.
+        values: R values, each as `judge` takes it, or None.
+        state: Of the trial.
+        objectives: M.
+
+    Raises:
+        ValueError: See `judge`; or if there are not as many values as members.
+    """
+    number, count = members[0].trial, len(members)
+    if count == 1:
+        return [judge(number, values, state, objectives)]
+    if values is None:
+        return [judge(number, None, state, objectives)] * count
+    listed = list(values) if isinstance(values, Iterable) else [values]
+    if len(listed) != count:
+        raise ValueError(
+            f"With repeats={count} a trial has {count} values, one from each seed, but "
+            f"trial {number} got {values!r}. Evaluate it for each of its replicas: "
+            "`study.tell(trial, [objective(trial, seed) for seed in trial.replicas])`."
+        )
+    return [judge(number, value, state, objectives) for value in listed]
+
+
 def told(
     rows: Sequence[Row],
     verdicts: Sequence[tuple[Status, tuple[float, ...]]],

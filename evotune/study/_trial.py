@@ -16,6 +16,8 @@ class Trial(Mapping[str, Any]):
     Attributes:
         number: The trial's number in its study.
         params: Plain Python values of the active searched dimensions.
+        replicas: What tells the evaluations apart that ``study.tell`` wants of it, such
+            as seeds: 0 to R - 1 in a study with ``repeats=R``.
 
     Example:
         >>> trial = Trial(0, {"learning_rate": 0.1}, {"width": 64})
@@ -23,13 +25,18 @@ class Trial(Mapping[str, Any]):
         ({'width': 64, 'learning_rate': 0.1}, 0)
     """
 
-    __slots__ = ("_all", "number", "params")
+    __slots__ = ("_all", "number", "params", "replicas")
 
     def __init__(
-        self, number: int, params: dict[str, Any], constants: Mapping[str, Any] = {}
+        self,
+        number: int,
+        params: dict[str, Any],
+        constants: Mapping[str, Any] = {},
+        replicas: tuple[int, ...] = (0,),
     ) -> None:
         self.number = number
         self.params = params
+        self.replicas = replicas
         self._all = {**constants, **params}
 
     def __getitem__(self, name: str) -> Any:

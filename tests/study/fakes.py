@@ -102,12 +102,15 @@ class FakePlan:
 class FakeEngine:
     """Blocks of ``lanes`` rows, grouped by the last coordinate; no randomness.
 
+    Replicas other than the first differ from it in value, and the third in length.
+
     Args:
         space: For its dimensions.
         rows: P.
         lanes: Rows of a block.
         direction: The user's direction.
         diverge: Rows with a first coordinate above this diverge.
+        fragile: Rows with a first coordinate above this diverge from odd seeds.
         pause: Seconds that a block takes.
     """
 
@@ -122,6 +125,7 @@ class FakeEngine:
         lanes: int = 3,
         direction: str = "maximize",
         diverge: float = 2.0,
+        fragile: float = 2.0,
         pause: float = 0.0,
     ) -> None:
         self.space, self.rows, self.lanes = space, rows, lanes
@@ -130,24 +134,26 @@ class FakeEngine:
         self.plan = FakePlan(rows)
         self.compile_seconds = 0.0
         self.run_seconds = 0.0
-        self.diverge, self.pause = diverge, pause
+        self.diverge, self.fragile, self.pause = diverge, fragile, pause
         self.submitted: list[int] = []
+        self.trained: list[tuple[int, int]] = []
         self.collected: list[int] = []
         self.members: list[int] = []
         self.on_event: Any = None
-        self._groups: dict[int, collections.deque[tuple[int, np.ndarray]]] = {}
-        self._last: dict[int, np.ndarray] = {}
+        self._groups: dict[int, collections.deque[tuple[int, int, np.ndarray]]] = {}
+        self._last: dict[tuple[int, int], np.ndarray] = {}
 
     @property
     def pending(self) -> int:
         return sum(map(len, self._groups.values()))
 
     def submit(self, proposal: Proposal) -> None:
-        for trial, x in zip(proposal.trial.tolist(), proposal.x, strict=True):
+        numbers = proposal.trial.tolist(), proposal.replica.tolist()
+        for trial, replica, x in zip(*numbers, proposal.x, strict=True):
             if trial != EMPTY:
                 group = int(x[-1] >= 0.5)
                 queue = self._groups.setdefault(group, collections.deque())
-                queue.append((trial, np.asarray(x)))
+                queue.append((trial, replica, np.asarray(x)))
                 self.submitted.append(trial)
         if self.on_event and not self.collected:
             self.on_event("compiled 1 of 2 programs")
@@ -163,20 +169,28 @@ class FakeEngine:
         block = [queue.popleft() for _ in range(min(self.lanes, len(queue)))]
         trial = np.full((self.rows,), EMPTY, np.int32)
         x = np.zeros((self.rows, len(self.space.names)), np.float32)
+        replica = np.zeros_like(trial)
         self._last = {}
-        for row, (number, point) in enumerate(block):
+        for row, (number, seed, point) in enumerate(block):
             index = self.rows - 1 - row  # engines may put rows anywhere
-            trial[index], x[index] = number, point
-            self._last[number] = point
+            trial[index], replica[index], x[index] = number, seed, point
+            self._last[number, seed] = point
             self.collected.append(number)
-        return self._finish(trial, x)
+            self.trained.append((number, seed))
+        return self._finish(trial, replica, x)
 
-    def _finish(self, trial: np.ndarray, x: np.ndarray) -> FakeFinished:
+    def _finish(
+        self, trial: np.ndarray, replica: np.ndarray, x: np.ndarray
+    ) -> FakeFinished:
         target = np.float32(1) - np.mean((x - np.float32(0.37)) ** 2, axis=1)
+        noise = np.float32(0.1) * np.sin(trial * 12.9 + replica * 78.2)
+        target = target + np.where(replica > 0, noise, 0).astype(np.float32)
         steps = np.arange(1, POINTS + 1, dtype=np.float32)
         accuracy = (target[:, None] * (1 - np.exp(-steps))).astype(np.float32)
         length = np.where(x[:, 1] > 0.8, POINTS - 2, POINTS).astype(np.int32)
-        bad = (x[:, 0] > self.diverge) & (trial != EMPTY)
+        length = length - (replica == 2).astype(np.int32)
+        bad = (x[:, 0] > self.diverge) | ((x[:, 0] > self.fragile) & (replica % 2 == 1))
+        bad &= trial != EMPTY
         length = np.where(bad, 1, length)
         value = accuracy[np.arange(len(trial)), length - 1]
         sign = 1 if self.direction == "maximize" else -1
@@ -185,7 +199,7 @@ class FakeEngine:
         accuracy[bad] = np.nan
         outcome = Outcome(
             trial=trial,
-            replica=np.zeros_like(trial),
+            replica=replica,
             x=x,
             fitness=fitness[:, None],
             constraints=np.zeros((self.rows, 0), np.float32),
@@ -201,9 +215,10 @@ class FakeEngine:
             values=np.where(bad, np.nan, value),
         )
 
-    def member(self, trial: int) -> Any:
+    def member(self, trial: int, replica: int = 0) -> Any:
         self.members.append(trial)
-        return {"params": {"w": self._last[trial].copy()}, "step": np.int32(trial)}
+        w = self._last[trial, replica] + np.float32(replica)
+        return {"params": {"w": w}, "step": np.int32(trial)}
 
     def template(self, params: dict[str, Any]) -> Any:
         dims = len(self.space.names)

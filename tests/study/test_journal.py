@@ -272,10 +272,10 @@ def test_another_schema_is_refused(make_study, space, tmp_path):
     study.close()
     path = journal_of(tmp_path)
     text = path.read_text()
-    path.write_text(text.replace('"schema_version":1', '"schema_version":3', 1))
-    with pytest.raises(JournalError, match=r"up to schema 2, but .* has schema 3"):
+    path.write_text(text.replace('"schema_version":1', '"schema_version":4', 1))
+    with pytest.raises(JournalError, match=r"up to schema 3, but .* has schema 4"):
         make_study(stored=True, resume=True)
-    with pytest.raises(JournalError, match="schema 3"):
+    with pytest.raises(JournalError, match="schema 4"):
         Study.load(tmp_path)
 
 
