@@ -220,7 +220,9 @@ class GeneticAlgorithm:
         if self.surrogate is None or state.archive is None:
             known = jnp.sum(jnp.isfinite(state.population.fitness), dtype=jnp.int32)
             least = jnp.maximum(self.immigrants, rows - CHILDREN * known)
-            bred = (next_trials(jnp.int32(0), rows) >= least)[:, None]
+            # By trial: who is asked for one at a time is no immigrant every time.
+            place = next_trials(state.next_trial, rows) % rows
+            bred = (place >= least)[:, None]
             children = breeding.cross(state.population, state.geometry, *u[:3])
             start = jnp.where(bred, children, sampled)
         else:

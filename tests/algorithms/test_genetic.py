@@ -12,8 +12,10 @@ import pytest
 from evotune._contracts import EMPTY, Status, fresh, pending
 from evotune.algorithms import GeneticAlgorithm, _population, uniform_crossover
 from evotune.algorithms._population import nobody
+from evotune.study import simulate
 from evotune.testing import GEOMETRIES, choice, cube, finish, floating, integer, part
 from evotune.testing._algorithm import harness
+from evotune.testing._haste import hasty_jit
 
 survive = jax.jit(_population.survive, static_argnames="elites")
 MIXED = GEOMETRIES["mixed"]
@@ -201,3 +203,22 @@ def test_names_and_functions_choose_the_same_operator() -> None:
     )
     proposals = [harness(each, MIXED).generations[1][1].x for each in (named, given)]
     np.testing.assert_array_equal(*map(np.asarray, proposals))
+
+
+def test_whoever_asks_for_one_trial_at_a_time_is_given_children() -> None:
+    """The first row of each proposal would be an immigrant, and the search random."""
+    best = jnp.asarray([0.3, 0.8, 0.6])
+
+    def search(seed):
+        found = simulate(
+            SMALL,
+            lambda x: -jnp.sum((x - best) ** 2),
+            cube(floating(), floating(), floating()),
+            jax.random.key(seed),
+            generations=96,
+            rows=1,
+        )
+        return found.fitness[32:, 0, 0].mean(), found.fitness[:16, 0, 0].mean()
+
+    late, early = hasty_jit(lambda seeds: jax.lax.map(search, seeds))(jnp.arange(8))
+    assert (late > 0.7 * early).all(), f"{late} {early}"
