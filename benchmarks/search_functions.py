@@ -2,7 +2,8 @@
 
 Command:   python -m benchmarks.search_functions   (--tiny for seconds, not minutes)
 Hardware:  CPU.
-Time:      not measured yet; ``--dimensions``, ``--functions``, ``--budgets``,
+Time:      half an hour a kind on two cores, Bayesian sides left out, which take longer
+           than all others; ``--dimensions``, ``--functions``, ``--budgets``,
            ``--seeds`` and ``--sides`` make it shorter or longer.
 Needs:     pip install 'evotune[rivals]'; sides whose packages are missing are left out,
            with a line that says so.
