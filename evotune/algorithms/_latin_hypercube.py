@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 
-from evotune._contracts import Geometry, Outcome, Proposal, fresh
-from evotune._errors import raise_all
+from evotune._contracts import Proposal, fresh
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
-from evotune.algorithms._random import RandomState
-from evotune.algorithms._settings import batch_problem
-from evotune.algorithms._trials import advance, next_trials
+from evotune.algorithms._random import RandomSearch, RandomState
+from evotune.algorithms._trials import next_trials
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LatinHypercubeSearch:
+class LatinHypercubeSearch(RandomSearch):
     """Batches of which each is a Latin hypercube sample.
 
     Each of P equal slices of each dimension holds one of the P points of a batch. A
@@ -46,22 +42,6 @@ class LatinHypercubeSearch:
         Differs from the paper: none.
     """
 
-    batch_size: int = 64
-    objectives: ClassVar[None] = None  # any number: results are not read
-
-    def __post_init__(self) -> None:
-        raise_all(batch_problem(self.batch_size), ValueError, "LatinHypercubeSearch")
-
-    def init(self, key: jax.Array, geometry: Geometry) -> RandomState:
-        """The state before anything is known.
-
-        Args:
-            key: Consumed; nothing is drawn from it.
-            geometry: The space.
-        """
-        del key
-        return RandomState(geometry=geometry, next_trial=jnp.zeros((), jnp.int32))
-
     def ask(self, key: jax.Array, state: RandomState) -> Proposal:
         """A new sample of P points.
 
@@ -73,13 +53,3 @@ class LatinHypercubeSearch:
         order, jitter = uniforms(key_after(key, state.next_trial), shape, shape)
         x = canonicalise(latin_hypercube(order, jitter), state.geometry)
         return fresh(x, next_trials(state.next_trial, self.batch_size))
-
-    def tell(self, state: RandomState, outcome: Outcome) -> RandomState:
-        """The state that has counted the trials of ``outcome``.
-
-        Args:
-            state: The state before.
-            outcome: Any rows, in any order.
-        """
-        counted = advance(state.next_trial, outcome.trial)
-        return dataclasses.replace(state, next_trial=counted)

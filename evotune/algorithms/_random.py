@@ -63,7 +63,7 @@ class RandomSearch:
     objectives: ClassVar[None] = None  # any number: results are not read
 
     def __post_init__(self) -> None:
-        raise_all(batch_problem(self.batch_size), ValueError, "RandomSearch")
+        raise_all(batch_problem(self.batch_size), ValueError, type(self).__name__)
 
     def init(self, key: jax.Array, geometry: Geometry) -> RandomState:
         """The state before anything is known.
