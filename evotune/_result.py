@@ -164,7 +164,7 @@ class Result:
             NotImplementedError: If the task has no model to hand out.
             ValueError: If no trial is complete.
         """
-        return self.task.export(self.hyperparameters, self.best_state)
+        return self._exported(self.hyperparameters, self.best_state)
 
     def state_of(self, trial: FrozenTrial | int) -> Any:
         """The final training state of a trial: a pytree of numpy arrays.
@@ -191,7 +191,10 @@ class Result:
             NotImplementedError: If the task has no model to hand out.
         """
         number = _number(trial)
-        return self.task.export(self._hyperparameters_of(number), self.state_of(number))
+        return self._exported(self._hyperparameters_of(number), self.state_of(number))
+
+    def _exported(self, hp: dict[str, Any], state: Any) -> FittedModel:
+        return self.task.export(self._engine.seen_by_task(hp), state)
 
     @functools.cached_property
     def _test_metrics(self) -> dict[str, float]:

@@ -139,7 +139,8 @@ class StagedSearch:
         """The same search with indices in the place of names.
 
         Args:
-            names: The names of all dimensions, in their order.
+            names: The dimension of each of the D axes, as ``space.axes`` has them; a
+                permutation has several, which are searched together.
 
         Raises:
             ValueError: If a stage names a dimension that there is not.
@@ -150,11 +151,10 @@ class StagedSearch:
                     raise ValueError(
                         f"Each stage must name dimensions of the space, but got "
                         f"{each!r}.{nearest(each, names)} The space has "
-                        f"{', '.join(repr(name) for name in names)}."
+                        f"{', '.join(repr(name) for name in dict.fromkeys(names))}."
                     )
-        place = {name: index for index, name in enumerate(names)}
         indexed = [
-            [place[each] if isinstance(each, str) else each for each in stage]
+            [axis for each in stage for axis in _axes_of(each, names)]
             for stage in self.stages
         ]
         return dataclasses.replace(self, stages=indexed)
@@ -239,6 +239,13 @@ class StagedSearch:
         """The inner search's state at the start of a stage."""
         key = jax.random.fold_in(salted_key(salt), stage)
         return self._search.init(key, geometry)
+
+
+def _axes_of(each: int | str, names: Sequence[str]) -> list[int]:
+    """The axes of a dimension, given by its name; an index is the axis itself."""
+    if isinstance(each, int):
+        return [each]
+    return [axis for axis, name in enumerate(names) if name == each]
 
 
 def _mask(stages: Sequence[Sequence[int | str]], geometry: Geometry) -> np.ndarray:

@@ -11,7 +11,7 @@ from evotune._contracts import Binding
 from evotune._errors import HyperparameterError, nearest, raise_all
 from evotune.engine._inputs import bounds, choices, numeric, searched_inputs
 from evotune.engine._probe import SAMPLES, Probe
-from evotune.space import Space
+from evotune.space import Permutation, Space
 from evotune.tasks import MissingHyperparameterError, Task
 
 MAX_STATIC_LEVELS = 8
@@ -137,11 +137,28 @@ class Binder:
         declared = {**_OF_THE_ENGINE, **self._task.declared()}
         binding = declared.get(name, declared.get(last, Binding.STATIC))
         options = choices(self._space.dimensions[name])
+        if isinstance(self._space.dimensions[name], Permutation):
+            return self._declared_order(name, binding)
         if binding is Binding.TRACED and not numeric(options):
             return Binding.STATIC
         if binding is Binding.MASKED and self._splits(name, options):
             return Binding.STATIC
         return binding
+
+    def _declared_order(self, name: str, binding: Binding) -> Binding:
+        """The declared binding of a permutation.
+
+        Raises:
+            HyperparameterError: If the task takes one value by that name.
+        """
+        if binding is Binding.STATIC or self._traces({name: Binding.TRACED}):
+            return binding if binding is Binding.STATIC else Binding.TRACED
+        raise HyperparameterError(
+            f"{type(self._task).__name__} reads one value as {name!r}, but the space "
+            f"has an order there, {self._space.dimensions[name]!r}. Use "
+            f"`{name}=Categorical([...])`, or give the order a name of its own, which "
+            "a model of yours may read."
+        )
 
     def _splits(self, parent: str, options: Sequence[Any]) -> bool:
         """Whether members would read what is inactive under their choice ``parent``."""
@@ -163,8 +180,11 @@ class Binder:
 
     def _probe_alone(self, name: str) -> Binding:
         """The cheapest binding under which the task traces; other values are plain."""
+        dimension = self._space.dimensions[name]
         candidates = [Binding.MASKED]
-        if numeric(choices(self._space.dimensions[name])):
+        if isinstance(dimension, Permutation):
+            candidates = [Binding.TRACED]
+        elif numeric(choices(dimension)):
             candidates = [Binding.TRACED, Binding.MASKED]
         for binding in candidates:
             if self._traces({name: binding}):

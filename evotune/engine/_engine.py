@@ -27,7 +27,7 @@ from evotune.engine._devices import (
     shares_host_memory,
 )
 from evotune.engine._feed import check_room
-from evotune.engine._inputs import plain_config, searched_inputs
+from evotune.engine._inputs import plain_config, searched_inputs, seen_by_task
 from evotune.engine._intake import Intake
 from evotune.engine._memory import (
     bound,
@@ -282,12 +282,16 @@ class Engine:
             params: Their searched hyperparameters; constants are added.
             states: Their final states, as `member` returns them.
         """
-        hp = {**self.space.constants, **params}
+        hp = self.seen_by_task({**self.space.constants, **params})
         score = CachedFunction(lambda state: dict(self.task.test(hp, state)))
         return [
             {name: float(value) for name, value in score(state).items()}
             for state in states
         ]
+
+    def seen_by_task(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Plain values as the task sees them: permutations as i32[n] positions."""
+        return seen_by_task(self.space, params)
 
     def reseeded(self, seed: int) -> Engine:
         """The same programs under another seed, with queues of their own."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from evotune import nn
 from evotune._contracts import Binding, Kind
-from evotune.space import Dimension, Float, Int, Space
+from evotune.space import Dimension, Float, Int, Permutation, Space
 from evotune.tasks import Hyperparameters
 
 
@@ -24,14 +24,17 @@ class Input:
     Attributes:
         name: Its name in the space.
         binding: TRACED, MASKED or STATIC.
-        options: The choices of a categorical; () of a range.
+        options: The choices of a categorical, or the items of a permutation; () of a
+            range.
         integer: Whether all of its values are integers.
+        is_order: Whether it is a permutation of the options instead of one of them.
     """
 
     name: str
     binding: Binding
     options: tuple[Any, ...]
     integer: bool
+    is_order: bool = False
 
     @property
     def by_index(self) -> bool:
@@ -44,10 +47,17 @@ class Input:
         return self.binding is Binding.MASKED and not self.by_index
 
     def leaf(self, values: Sequence[Any] | np.ndarray) -> np.ndarray:
-        """[P] array that enters the program for the column ``values``."""
-        if self.by_index:
+        """[P] array that enters the program for the column ``values``.
+
+        Of a permutation of n items i32[P, n], which item comes k-th.
+        """
+        if self.by_index or self.is_order:
             index = {option: i for i, option in enumerate(self.options)}
-            return np.asarray([index[value] for value in values], np.int32)
+            if self.is_order:
+                values = [[index[item] for item in value] for value in values]
+            else:
+                values = [index[value] for value in values]
+            return np.asarray(values, np.int32)
         array = np.asarray(values)
         if array.dtype == np.bool_:
             return array
@@ -87,13 +97,16 @@ def searched_inputs(space: Space, bindings: Mapping[str, Binding]) -> tuple[Inpu
                 binding=bindings[name],
                 options=options,
                 integer=_is_integer(dimension),
+                is_order=isinstance(dimension, Permutation),
             )
         )
     return tuple(inputs)
 
 
 def choices(dimension: Dimension) -> tuple[Any, ...]:
-    """The choices of a dimension that lists its values; () of a range."""
+    """What a dimension lists, its choices or its items; () of a range."""
+    if isinstance(dimension, Permutation):
+        return tuple(dimension.items)
     return () if isinstance(dimension, Float | Int) else dimension.values
 
 
@@ -146,28 +159,41 @@ def member_values(
 
     Args:
         inputs: All searched hyperparameters.
-        leaves: Scalar leaf of each one that is not static.
+        leaves: Leaf of each one that is not static.
         static: Plain values of the static ones and of the space's constants.
         capacity: What sizes are padded to.
         most: From a member's leaf to the largest of all that train together; None where
             that is not known.
     """
-    traced = {
-        entry.name: entry.value(leaves[entry.name], capacity, most)
-        for entry in inputs
-        if entry.binding is not Binding.STATIC
-    }
-    return Hyperparameters({**static, **traced})
+    values = dict(static)
+    for entry in inputs:
+        if entry.binding is not Binding.STATIC:
+            values[entry.name] = entry.value(leaves[entry.name], capacity, most)
+        elif entry.is_order and entry.name in static:
+            values[entry.name] = entry.leaf([static[entry.name]])[0]
+    return Hyperparameters(values)
+
+
+def seen_by_task(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values as a task sees them: of permutations i32[n], which comes k-th."""
+    found = dict(values)
+    for name, dimension in space.dimensions.items():
+        if isinstance(dimension, Permutation) and name in found:
+            found[name] = dimension.positions([found[name]])[0]
+    return found
 
 
 def leaf_structs(inputs: Sequence[Input]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Abstract scalars for the leaves of one member."""
+    """Shapes and dtypes of the leaves of one member: scalars, vectors of orders."""
     structs = {}
     for entry in inputs:
         if entry.binding is Binding.STATIC:
             continue
-        example = entry.leaf(entry.options[:1] or [1])
-        structs[entry.name] = jax.ShapeDtypeStruct((), jnp.dtype(example.dtype))
+        one: Sequence[Any] = entry.options[:1] or [1]
+        example = entry.leaf([entry.options] if entry.is_order else one)
+        structs[entry.name] = jax.ShapeDtypeStruct(
+            example.shape[1:], jnp.dtype(example.dtype)
+        )
     return structs
 
 

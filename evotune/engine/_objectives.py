@@ -10,7 +10,7 @@ import numpy as np
 
 from evotune._contracts import EMPTY, Status
 from evotune._errors import HyperparameterError, nearest, raise_all
-from evotune.engine._inputs import plain_config
+from evotune.engine._inputs import plain_config, seen_by_task
 from evotune.engine._outcomes import Finished
 from evotune.space import Space
 from evotune.tasks import Hyperparameters, Task
@@ -82,7 +82,7 @@ class Objectives:
             for name, each in self.directions.items()
             if each not in _SIGNS
         ]
-        middle = np.full((1, len(self.space.names)), 0.5, np.float32)
+        middle = np.full((1, len(self.space.axes)), 0.5, np.float32)
         for name in {**self.directions, **self.bounds}:
             if name not in self.recorded and self._costs(name, middle) is None:
                 problems.append(
@@ -155,8 +155,9 @@ class Objectives:
         columns = self.space.decode(x)
         costs = np.zeros(len(x))
         for row in range(len(x)):
-            hp = {**self.space.constants, **plain_config(columns, row)}
-            cost = self.task.cost(name, Hyperparameters(hp))
+            values = seen_by_task(self.space, plain_config(columns, row))
+            hp = Hyperparameters({**self.space.constants, **values})
+            cost = self.task.cost(name, hp)
             if cost is None:
                 return None
             costs[row] = cost

@@ -61,7 +61,7 @@ def trace_order(
 
     def order(data: Any, seed: jax.Array) -> Any:
         leaves = {
-            leaf: jnp.zeros((1,), struct.dtype)
+            leaf: jnp.zeros((1, *struct.shape), struct.dtype)
             for leaf, struct in leaf_structs(inputs).items()
         }
         # out_axes=None is refused where the result differs between members.

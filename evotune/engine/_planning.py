@@ -128,7 +128,7 @@ class _Planner:
         self._rows = rows
         self._devices = devices
         self._costs = costs
-        draws = np.random.default_rng(0).random((_SAMPLES, len(space.names)))
+        draws = np.random.default_rng(0).random((_SAMPLES, len(space.axes)))
         x = space.draw(_SAMPLES, seed=0) if space.constraints else draws
         self._columns = space.decode(x.astype(np.float32))
         self._configs = [

@@ -19,6 +19,7 @@ from evotune.engine._inputs import (
     leaf_structs,
     member_values,
     plain_config,
+    seen_by_task,
     struct_of,
 )
 from evotune.engine._member import Steps, same_tree
@@ -60,7 +61,7 @@ class Probe:
         self._space = space
         self._steps, self._exact = Steps(task), Steps(task.in_float32())
         self._data = jax.tree.map(struct_of, task.data())
-        draws = np.random.default_rng(0).random((SAMPLES, len(space.names)))
+        draws = np.random.default_rng(0).random((SAMPLES, len(space.axes)))
         x = space.draw(SAMPLES, seed=0) if space.constraints else draws
         self._columns = space.decode(x.astype(np.float32))
 
@@ -74,7 +75,7 @@ class Probe:
         Raises:
             Exception: What the task raises, which is the user's to see.
         """
-        hp = Hyperparameters(self.config(row), read)
+        hp = Hyperparameters(seen_by_task(self._space, self.config(row)), read)
         return self._shapes(lambda _: hp, {})
 
     def traces(self, inputs: Sequence[Input]) -> bool:
@@ -106,7 +107,8 @@ class Probe:
                 for entry in inputs
                 if entry.name not in static
             }
-            plain = _jit(step, _constant(Hyperparameters(config)))
+            seen = seen_by_task(self._space, config)
+            plain = _jit(step, _constant(Hyperparameters(seen)))
             got, expected = traced(leaves, *arguments), plain({}, *arguments)
             if not _agree(got, expected, padded=padded):
                 return False

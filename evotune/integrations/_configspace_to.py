@@ -18,7 +18,7 @@ from ConfigSpace import (
 )
 
 from evotune._errors import SpaceError, raise_all
-from evotune.space import Bool, Categorical, Space
+from evotune.space import Bool, Categorical, Ordinal, Permutation, Space
 
 
 def to_configspace(
@@ -35,8 +35,8 @@ def to_configspace(
         seed: Of its sampling.
 
     Raises:
-        SpaceError: If a dimension has more steps, or ConfigSpace refuses a dimension
-            or constant; all of them are listed.
+        SpaceError: If a dimension has more steps or is a permutation, or ConfigSpace
+            refuses a dimension or constant; all of them are listed.
 
     Example:
         >>> import evotune as et
@@ -62,9 +62,17 @@ def _hyperparameter(name: str, value: Any) -> Any:
     """One dimension or constant, as ConfigSpace has it."""
     if not hasattr(value, "when"):
         return Constant(name, value)
+    if isinstance(value, Permutation):
+        raise ValueError(
+            f"it is an order of {value.count} items, which ConfigSpace does not know. "
+            "Search it with an algorithm of evotune; elsewhere have a float for each "
+            "item, and sort the items by them."
+        )
     default = {} if value.default is None else {"default_value": value.default}
     if isinstance(value, Bool | Categorical):
         return CategoricalHyperparameter(name, value.values, **default)
+    if isinstance(value, Ordinal):
+        return OrdinalHyperparameter(name, value.values, **default)
     if value.step is not None and not value.log:
         if not value.values:
             raise ValueError(

@@ -13,7 +13,7 @@ from optuna.distributions import (
 )
 
 from evotune._errors import SpaceError, raise_all
-from evotune.space import Bool, Categorical, Float, Int, Ordinal, Space
+from evotune.space import Bool, Categorical, Float, Int, Ordinal, Permutation, Space
 
 
 def to_distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -27,8 +27,8 @@ def to_distributions(space: Space) -> dict[str, BaseDistribution]:
             distributions do not know.
 
     Raises:
-        SpaceError: If the space has one of these, or choices that Optuna does not
-            store; all of them are listed.
+        SpaceError: If the space has one of these, a permutation, or choices that Optuna
+            does not store; all of them are listed.
 
     Example:
         >>> import evotune as et
@@ -44,6 +44,9 @@ def to_distributions(space: Space) -> dict[str, BaseDistribution]:
                 "Leave it out, or search with an algorithm of evotune."
             )
             continue
+        if isinstance(dimension, Permutation):
+            problems.append(f"{name!r} {_no_orders(dimension)}")
+            continue
         try:
             found[name] = _distribution(dimension)
         except ValueError as error:
@@ -55,6 +58,15 @@ def to_distributions(space: Space) -> dict[str, BaseDistribution]:
     ]
     raise_all(problems, SpaceError, "The space")
     return found
+
+
+def _no_orders(dimension: Permutation) -> str:
+    return (
+        f"is an order of {dimension.count} items, which Optuna's distributions do not "
+        "know. Search with an algorithm of evotune, or with `OptunaSearch`, whose "
+        f"samplers see its {dimension.count - 1} axes; in a study of Optuna's own, "
+        f"suggest {dimension.count} floats and sort the items by them."
+    )
 
 
 def _unknown(dimension: Any) -> str:

@@ -35,6 +35,7 @@ class ParameterValues:
         all_values: f64[M] values of all complete trials, for limits that agree.
         metric: The name of the value.
         direction: "maximize" or "minimize".
+        note: What its numbers are, where that is not plain.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ParameterValues:
     all_values: np.ndarray
     metric: str
     direction: str
+    note: str
 
 
 def parameter_values(source: Any, name: str) -> ParameterValues:
@@ -76,6 +78,7 @@ def parameter_values(source: Any, name: str) -> ParameterValues:
         all_values=record.values,
         metric=record.metric,
         direction=record.direction,
+        note=record.note(name),
     )
 
 
@@ -99,7 +102,7 @@ def plot_parameter_values(source: Any, name: str, *, ax: Axes | None = None) -> 
     """
     data = parameter_values(source, name)
     ax = _style.axes(ax)
-    _style.title(ax, name, "log scale" if data.is_log else "")
+    _style.title(ax, name, data.note)
     if not data.value.size:
         _style.say_empty(ax, f"{name}: never active in a complete trial")
         return ax

@@ -33,6 +33,7 @@ class ParameterByGeneration:
         is_int: Whether it is a whole number.
         bounds: The bounds of a number: of the space, else as seen.
         span: First and last generation of the study's complete trials.
+        note: What its numbers are, where that is not plain.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ParameterByGeneration:
     is_int: bool
     bounds: tuple[float, float]
     span: tuple[int, int]
+    note: str
 
 
 def parameter_by_generation(source: Any, name: str) -> ParameterByGeneration:
@@ -84,10 +86,11 @@ def parameter_by_generation(source: Any, name: str) -> ParameterByGeneration:
         generations=found,
         share=share,
         quartiles=quartiles,
-        best_value=None if record.best is None else record.best.params.get(name),
+        best_value=_best_value(record, name),
         is_int=record.is_int(name),
         bounds=record.bounds(name),
         span=(int(every.min()), int(every.max())) if every.size else (0, 0),
+        note=record.note(name),
     )
 
 
@@ -114,7 +117,7 @@ def plot_parameter_by_generation(
     """
     data = parameter_by_generation(source, name)
     ax = _style.axes(ax)
-    _style.title(ax, name, "log scale" if data.is_log else "")
+    _style.title(ax, name, data.note)
     if not data.generations.size:
         _style.say_empty(ax, f"{name}: never active in a complete trial")
         return ax
@@ -147,12 +150,21 @@ def plot_population(source: Any) -> Figure:
 
 
 def values_of(record: Record, name: str) -> np.ndarray:
-    """f64[N] values, or i64[N] positions among the choices, where active."""
-    values = [trial.params[name] for trial in record.having(name)]
+    """f64[N] values, or i64[N] positions among the choices, where active.
+
+    Of orders the pairs that they reverse from the best one.
+    """
+    values = record.numbers_of(name)
     if not record.is_categorical(name):
         return np.asarray(values, np.float64)
     place = {repr(choice): i for i, choice in enumerate(record.choices(name))}
     return np.asarray([place[repr(value)] for value in values], np.int64)
+
+
+def _best_value(record: Record, name: str) -> Any:
+    """The best trial's value of a parameter; None where it is not active in it."""
+    found = None if record.best is None else record.best.params.get(name)
+    return 0 if record.is_order(name) and found is not None else found
 
 
 def ranks_of(record: Record, name: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evotune import _errors
+from evotune.report._orders import reversed_pairs
 
 _WORDS = {"val": "validation", "train": "training", "test": "test"}
 
@@ -98,17 +99,37 @@ class Record:
             for value in values
         )
 
+    def is_order(self, name: str) -> bool:
+        """Whether a parameter is a permutation of items."""
+        return hasattr(self.dimensions.get(name), "items")
+
     def is_log(self, name: str) -> bool:
         """Whether a parameter is searched on the logarithmic scale."""
         return bool(getattr(self.dimensions.get(name), "log", False))
 
+    def note(self, name: str) -> str:
+        """What the numbers of a parameter are, in words; "" where that is plain."""
+        if self.is_order(name):
+            return "pairs reversed from the best order"
+        return "log scale" if self.is_log(name) else ""
+
     def is_int(self, name: str) -> bool:
-        """Whether a parameter is a whole number wherever it was active."""
+        """Whether a parameter is a whole number wherever it was active.
+
+        So are the numbers that orders are shown by; see `numbers_of`.
+        """
+        if self.is_order(name):
+            return True
         values = [trial.params[name] for trial in self.having(name)]
         return all(isinstance(value, numbers.Integral) for value in values)
 
     def bounds(self, name: str) -> tuple[float, float]:
-        """The bounds of a parameter: of the space, else as seen; (0, 1) of choices."""
+        """The bounds of a parameter: of the space, else as seen; (0, 1) of choices.
+
+        Of an order of n items they are 0 and its n (n - 1) / 2 pairs.
+        """
+        if self.is_order(name):
+            return 0.0, float(math.comb(self.dimensions[name].count, 2))
         if self.is_categorical(name):
             return 0.0, 1.0
         dimension = self.dimensions.get(name)
@@ -127,6 +148,19 @@ class Record:
             repr(trial.params[name]): trial.params[name] for trial in self.having(name)
         }
         return tuple(shown[key] for key in sorted(shown))
+
+    def numbers_of(self, name: str) -> list[Any]:
+        """What stands for a parameter on an axis, of the complete trials that have it.
+
+        An order is shown by the number of pairs that it reverses from the best trial's.
+        """
+        trials = self.having(name)
+        values = [trial.params[name] for trial in trials]
+        if not self.is_order(name) or not trials:
+            return values
+        sign = 1.0 if self.direction == "maximize" else -1.0
+        best = max(trials, key=lambda t: (sign * value_of(t), -t.number)).params[name]
+        return [reversed_pairs(value, best) for value in values]
 
     def having(self, name: str) -> tuple[Any, ...]:
         """The complete trials in which a parameter was active.

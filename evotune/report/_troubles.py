@@ -77,7 +77,8 @@ def _goes_with(record: Record, found: Diagnostics, flag: str) -> str:
         troubled = [value for value, has in pairs if has]
         others = [value for value, has in pairs if not has]
         if min(len(troubled), len(others)) >= _FEW:
-            compare = _choices if record.is_categorical(name) else _numbers
+            named = record.is_categorical(name) or record.is_order(name)
+            compare = _choices if named else _numbers
             clear += compare(name, troubled, others)
     clear.sort(key=lambda each: -each[0])
     return ", ".join(words for _, words in clear[:3]) or "–"

@@ -8,6 +8,7 @@ from evotune.space._float import Float
 from evotune.space._forbidden import Forbidden
 from evotune.space._int import Int
 from evotune.space._ordinal import Ordinal
+from evotune.space._permutation import Permutation
 from evotune.space._prior import Beta, Normal
 from evotune.space._space import Space
 
@@ -21,5 +22,6 @@ __all__ = [
     "Int",
     "Normal",
     "Ordinal",
+    "Permutation",
     "Space",
 ]

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from evotune._contracts import Kind
 from evotune.space._codec import Levels
-from evotune.space._dimension import Dimension
 from evotune.space._listed import Listed
+from evotune.space._scalar import Scalar
 from evotune.space._values import plain
 
 
@@ -32,6 +32,7 @@ class Categorical(Listed):
     """
 
     kind: ClassVar[Kind] = Kind.CATEGORICAL
+    start: ClassVar[float] = 0.0
 
     choices: Iterable[Any]
     _: dataclasses.KW_ONLY
@@ -41,7 +42,7 @@ class Categorical(Listed):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Bool(Dimension):
+class Bool(Scalar):
     """False or True.
 
     Attributes:
@@ -54,6 +55,7 @@ class Bool(Dimension):
     """
 
     kind: ClassVar[Kind] = Kind.CATEGORICAL
+    start: ClassVar[float] = 0.0
 
     _: dataclasses.KW_ONLY
     default: bool | None = None

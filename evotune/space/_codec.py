@@ -32,10 +32,14 @@ _RESOLVED = 2**24
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 
+Column = NDArray[Any] | list[Any]
+"""P plain values: an array of numbers or booleans, or a list of anything else."""
+
+
 class Codec(Protocol):
     """How one column of coordinates becomes values."""
 
-    def decode(self, x: NDArray[np.float32]) -> NDArray[Any] | list[Any]:
+    def decode(self, x: NDArray[np.float32]) -> Column:
         """P values at the coordinates ``x``, f32[P] in [0, 1]."""
         ...
 
@@ -108,7 +112,7 @@ class Levels:
             level = np.floor(x * np.float32(count)).astype(np.int64)
         return np.clip(level, 0, count - 1)
 
-    def decode(self, x: NDArray[np.float32]) -> NDArray[Any] | list[Any]:
+    def decode(self, x: NDArray[np.float32]) -> Column:
         """P values; a list where they are choices, an array where they are numbers."""
         level = self.level(x)
         if self._column is not None:

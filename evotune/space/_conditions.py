@@ -13,6 +13,7 @@ from evotune._contracts import Condition
 from evotune._errors import nearest
 from evotune.space._codec import MAX_LEVELS
 from evotune.space._dimension import Conditions, Dimension
+from evotune.space._scalar import Scalar
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,11 +135,16 @@ def _levels(
     name: str, parent: str, values: tuple[Any, ...], dimension: Dimension
 ) -> tuple[tuple[int, ...], list[str]]:
     """The levels of ``dimension`` that have one of ``values``, and the problems."""
-    if not dimension.size <= MAX_LEVELS:
+    if not isinstance(dimension, Scalar) or not dimension.size <= MAX_LEVELS:
+        what = (
+            f"has more than {MAX_LEVELS} values"
+            if isinstance(dimension, Scalar)
+            else "is an order of items"
+        )
         return (), [
-            f"`when` of {name!r} names {parent!r}, which has more than {MAX_LEVELS} "
-            "values. A Categorical, a Bool, or an Int or Float with few steps can "
-            f"decide whether {name!r} is active; {dimension!r} cannot."
+            f"`when` of {name!r} names {parent!r}, which {what}. A Categorical, a "
+            "Bool, or an Int or Float with few steps can decide whether "
+            f"{name!r} is active; {dimension!r} cannot."
         ]
     if len(values) == 1 and isinstance(values[0], tuple):
         try:  # a tuple is one choice where the parent has it, else several values

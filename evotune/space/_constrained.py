@@ -80,15 +80,15 @@ class Constrained(Named):
         """
         if operator.index(n) < 0:
             raise ValueError(f"`n` must be at least 0, but got {n}. Use `n=1` or more.")
-        generator = np.random.default_rng(seed)
-        rows = generator.random((n, len(self)), np.float32)
+        generator, width = np.random.default_rng(seed), len(self._cube.axes)
+        rows = generator.random((n, width), np.float32)
         if not self._rules:
             return rows
         found, tried = [rows[self.allowed(rows)]], n
         while (missing := n - sum(map(len, found))) > 0:
             if tried > TRIES * n:
                 raise self._nothing_allowed(tried, Counter())
-            rows = generator.random((4 * missing, len(self)), np.float32)
+            rows = generator.random((4 * missing, width), np.float32)
             found.append(rows[self.allowed(rows)][:missing])
             tried += 4 * missing
         return np.concatenate(found)
@@ -119,7 +119,7 @@ class Constrained(Named):
         generator, tried, broken = np.random.default_rng(0), 0, Counter[str]()
         while tried < TRIES:
             count = max(16, tried)
-            rows = generator.random((count, len(self)), np.float32)
+            rows = generator.random((count, len(self._cube.axes)), np.float32)
             for rules in self._broken(rows):
                 if not rules:
                     return

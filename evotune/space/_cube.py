@@ -8,24 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evotune._contracts import Kind
+from evotune._contracts import Condition
 from evotune._errors import HyperparameterError, nearest, raise_all
-from evotune.space._codec import Levels
+from evotune.space._codec import Codec, Column, Levels
 from evotune.space._conditions import Graph
 from evotune.space._dimension import Dimension
 from evotune.space._values import is_hashable, plain
 
-Columns = dict[str, NDArray[Any] | list[Any]]
-"""P plain values by name: an array of numbers or booleans, or a list of choices."""
+Columns = dict[str, Column]
+"""P plain values by name: an array of numbers or booleans, or a list of the rest."""
 
 
 class Cube:
     """The codec of a whole space, with its conditions.
 
     Attributes:
-        codecs: The codec of each of the D dimensions.
+        axes: The name of the dimension that each of the D axes belongs to.
+        codecs: The codec of each of the D axes.
         canonical: f32[D]: the coordinates of inactive dimensions: of the default, or
-            else of the first choice or the middle of the range.
+            else of the first choice, the items as given, or the middle of the range.
     """
 
     def __init__(
@@ -39,17 +40,49 @@ class Cube:
         self._constants = constants
         self._names = tuple(dimensions)
         self._graph = graph
-        self.codecs = tuple(dimension.codec() for dimension in dimensions.values())
-        self.canonical = np.array(
-            [self._rest(index) for index in range(len(dimensions))], np.float32
+        axes: list[str] = []
+        codecs: list[Codec] = []
+        spans: list[range] = []
+        for name, dimension in dimensions.items():
+            own = dimension.codecs()
+            spans.append(range(len(axes), len(axes) + len(own)))
+            codecs += own
+            axes += [name] * len(own)
+        self.axes, self.codecs = tuple(axes), tuple(codecs)
+        self._spans = tuple(spans)
+        self.canonical = np.concatenate(
+            [self._rest(index) for index in range(len(dimensions))]
         )
 
-    def _rest(self, index: int) -> Any:
-        dimension, codec = self._dimensions[self._names[index]], self.codecs[index]
+    def span(self, index: int) -> range:
+        """The axes of a dimension."""
+        return self._spans[index]
+
+    def _rest(self, index: int) -> NDArray[np.float32]:
+        """f32[A]: where the axes of a dimension rest while it is inactive."""
+        dimension = self._dimensions[self._names[index]]
         if dimension.default is not None:
-            return codec.encode([dimension.check(dimension.default)])[0]
-        start = 0.0 if dimension.kind is Kind.CATEGORICAL else 0.5
-        return codec.snap(np.array([start], np.float32))[0]
+            return self._encoded(index, [dimension.check(dimension.default)])[0]
+        start = np.array([dimension.start], np.float32)
+        return np.concatenate([self.codecs[a].snap(start) for a in self.span(index)])
+
+    def _encoded(self, index: int, values: Sequence[Any]) -> NDArray[np.float32]:
+        """f32[P, A]: the canonical coordinates of P values of a dimension."""
+        parts = self._dimensions[self._names[index]].split(values)
+        codecs = [self.codecs[axis] for axis in self.span(index)]
+        columns = [c.encode(part) for c, part in zip(codecs, parts, strict=True)]
+        return np.stack(columns, axis=1)
+
+    def conditions(self) -> tuple[tuple[Condition, ...], ...]:
+        """The conditions of each of the D axes, whose parents are axes, too."""
+        return tuple(
+            tuple(
+                Condition(parent=self.span(need.parent).start, levels=need.levels)
+                for need in needs
+            )
+            for needs, span in zip(self._graph.conditions, self._spans, strict=True)
+            for _ in span
+        )
 
     def coordinates(self, x: ArrayLike) -> NDArray[np.float32]:
         """``x`` as f32[P, D] in the unit cube.
@@ -59,18 +92,22 @@ class Cube:
         """
         with np.errstate(over="ignore"):  # a huge float64 becomes inf, then 1
             rows = np.asarray(x, np.float32)
-        width = len(self._names)
+        width = len(self.axes)
         if rows.ndim != 2 or rows.shape[1] != width:
             fix = " For a single row use `x[None, :]`." if rows.ndim == 1 else ""
+            names = [
+                repr(name) if len(span) == 1 else f"{name!r} ({len(span)} columns)"
+                for name, span in zip(self._names, self._spans, strict=True)
+            ]
             raise ValueError(
                 f"`x` must have the shape [P, {width}], a column for each of "
-                f"{', '.join(map(repr, self._names))}, but got {list(rows.shape)}.{fix}"
+                f"{', '.join(names)}, but got {list(rows.shape)}.{fix}"
             )
         if np.isnan(rows).any():
             row, column = np.argwhere(np.isnan(rows))[0]
             raise ValueError(
                 f"`x` must hold numbers, but row {row} is NaN at "
-                f"{self._names[column]!r}. Look for the step that made it."
+                f"{self.axes[column]!r}. Look for the step that made it."
             )
         return np.clip(rows, np.float32(0), np.float32(1))
 
@@ -86,28 +123,31 @@ class Cube:
     def _read_level(
         self, index: int, x: NDArray[np.float32], into: dict[int, NDArray[np.int64]]
     ) -> None:
-        codec = self.codecs[index]
+        axis, *_ = self.span(index)  # parents have one
+        codec = self.codecs[axis]
         if index in self._graph.parents and isinstance(codec, Levels):
-            into[index] = codec.level(x[:, index])
+            into[index] = codec.level(x[:, axis])
 
     def snap(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """f32[P, D]: the canonical coordinates of what each row decodes to."""
         masks = self.masks(x)
         snapped = np.empty_like(x)
-        for index, codec in enumerate(self.codecs):
-            column = codec.snap(x[:, index])
-            snapped[:, index] = np.where(masks[index], column, self.canonical[index])
+        for index, span in enumerate(self._spans):
+            for axis in span:
+                column = self.codecs[axis].snap(x[:, axis])
+                snapped[:, axis] = np.where(masks[index], column, self.canonical[axis])
         return snapped
 
     def decode(self, x: NDArray[np.float32]) -> Columns:
         """The values of every dimension; inactive ones at their canonical value."""
         masks = self.masks(x)
         columns: Columns = {}
-        for index, (name, codec) in enumerate(
-            zip(self._names, self.codecs, strict=True)
-        ):
-            column = np.where(masks[index], x[:, index], self.canonical[index])
-            columns[name] = codec.decode(column)
+        for index, (name, dimension) in enumerate(self._dimensions.items()):
+            parts = []
+            for axis in self.span(index):
+                column = np.where(masks[index], x[:, axis], self.canonical[axis])
+                parts.append(self.codecs[axis].decode(column))
+            columns[name] = dimension.join(parts)
         return columns
 
     def params(self, x: NDArray[np.float32]) -> list[dict[str, Any]]:
@@ -139,7 +179,8 @@ class Cube:
         for index in self._graph.order:
             masks[index] = self._graph.mask(index, masks, levels, len(params))
             rows, values = self._given(index, params, masks[index], problems)
-            x[rows, index] = self.codecs[index].encode(values)
+            span = self.span(index)
+            x[rows, span.start : span.stop] = self._encoded(index, values)
             self._read_level(index, x, levels)
         for number, found in enumerate(problems):
             raise_all(found, HyperparameterError, f"Row {number} of `params`")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from evotune._contracts import Kind
-from evotune.space._codec import Codec, Levels
+from evotune.space._codec import Codec, Column
 from evotune.space._values import plain, typed
 
 
@@ -84,11 +84,16 @@ class Dimension(abc.ABC):
     accepts anything when made, and ``Space(...)`` reports the problems of all its
     dimensions at once, each with its name and a fix as code, instead of stopping
     nameless at the first. To check one alone, call ``problems("name")``.
+
+    A dimension takes one axis of the unit cube (`Scalar`), or several, with a codec
+    each, whose values `join` makes one of.
     """
 
     __slots__ = ()
 
     kind: ClassVar[Kind]
+    start: ClassVar[float] = 0.5
+    """Where its axes rest while it is inactive and has no default."""
     default: Any
     when: Mapping[str, Any] | None
 
@@ -107,18 +112,25 @@ class Dimension(abc.ABC):
         """
 
     @abc.abstractmethod
-    def codec(self) -> Codec:
-        """The map between values and [0, 1]; the dimension must have no problems."""
+    def codecs(self) -> tuple[Codec, ...]:
+        """What each of its axes is decoded by; the dimension must have no problems."""
+
+    @abc.abstractmethod
+    def join(self, parts: Sequence[Column]) -> Column:
+        """P values of the dimension, from what its axes were decoded to."""
+
+    @abc.abstractmethod
+    def split(self, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """P values of each axis: the inverse of `join`."""
+
+    @property
+    @abc.abstractmethod
+    def values(self) -> tuple[Any, ...]:
+        """All values in order; () where continuous or more than 4096."""
 
     @abc.abstractmethod
     def _own_problems(self, name: str) -> list[str]:
         """The problems other than those of ``default`` and ``when``."""
-
-    @property
-    def values(self) -> tuple[Any, ...]:
-        """All values in order; () where continuous or more than 4096."""
-        codec = self.codec()
-        return codec.values if isinstance(codec, Levels) else ()
 
     def problems(self, name: str) -> list[str]:
         """Every rule that this dimension breaks by itself, in words for ``name``."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Mapping
 from typing import Any
 
-_FUNCTIONS = {"abs": abs, "max": max, "min": min}
+_FUNCTIONS = {"abs": abs, "index": operator.indexOf, "max": max, "min": min}
 
 _ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Expression,
@@ -19,6 +20,8 @@ _ALLOWED: tuple[type[ast.AST], ...] = (
     ast.Constant,
     ast.Tuple,
     ast.List,
+    ast.Subscript,
+    ast.Slice,
     ast.Call,
     ast.expr_context,
     ast.boolop,
@@ -32,7 +35,9 @@ _ALLOWED: tuple[type[ast.AST], ...] = (
 class Expression:
     """A rule in Python's words: names, numbers, strings, arithmetic and comparisons.
 
-    Names with dots are names of the space. Of functions there are abs, max and min.
+    Names with dots are names of the space. Of functions there are abs, max, min and
+    index: ``index(order, 'flip')`` is the place of 'flip' in a permutation, from 0, as
+    ``order[0]`` is what comes first.
 
     Attributes:
         text: The rule as it was written.

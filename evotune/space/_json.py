@@ -16,6 +16,7 @@ from evotune.space._float import Float
 from evotune.space._forbidden import Forbidden
 from evotune.space._int import Int
 from evotune.space._ordinal import Ordinal
+from evotune.space._permutation import Permutation
 from evotune.space._prior import Beta, Normal, Prior
 from evotune.space._rules import Rule, Written
 
@@ -31,7 +32,11 @@ _TYPES: dict[str, type[Dimension]] = {
     "categorical": Categorical,
     "ordinal": Ordinal,
     "bool": Bool,
+    "permutation": Permutation,
 }
+
+_LISTS = frozenset({"choices", "weights", "items"})
+"""Fields that are lists of values."""
 
 _PRIORS: dict[str, type[Prior]] = {"normal": Normal, "beta": Beta}
 
@@ -123,7 +128,7 @@ def _document(
                     parent: [_plain(choice, parent, exact) for choice in choices]
                     for parent, choices in value.items()
                 }
-            elif field in ("choices", "weights") and value is not None:
+            elif field in _LISTS and value is not None:
                 entry[field] = [_plain(choice, name, exact) for choice in value]
             elif isinstance(value, Prior):
                 entry[field] = _prior(value)
@@ -220,8 +225,8 @@ def _dimension(entry: Mapping[str, Any]) -> tuple[str, Dimension]:
     when = fields.pop("when", None)
     if when is not None:
         when = {parent: list(map(_value, values)) for parent, values in when.items()}
-    if "choices" in fields:
-        fields["choices"] = list(map(_value, fields["choices"]))
+    for field in fields.keys() & _LISTS:
+        fields[field] = list(map(_value, fields[field]))
     if "default" in fields:
         fields["default"] = _value(fields["default"])
     if "prior" in fields:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from evotune._errors import nearest
 from evotune.space._cells import cells
-from evotune.space._codec import MAX_LEVELS, Levels
-from evotune.space._dimension import Dimension
-from evotune.space._values import (
-    is_finite,
-    is_hashable,
-    is_nan,
-    listing,
-    plain,
-    typed,
-)
+from evotune.space._codec import Levels
+from evotune.space._distinct import as_tuple, list_problems
+from evotune.space._scalar import Scalar
+from evotune.space._values import is_finite, is_hashable, listing, plain
 
 
-class Listed(Dimension):
+class Listed(Scalar):
     """A dimension whose values are listed one by one, of any kind."""
 
     __slots__ = ()
@@ -30,8 +24,8 @@ class Listed(Dimension):
 
     def __post_init__(self) -> None:
         self._normalise(
-            choices=_as_tuple(self.choices),
-            weights=_as_tuple(self.weights),
+            choices=as_tuple(self.choices),
+            weights=as_tuple(self.weights),
             default=plain(self.default),
         )
 
@@ -62,32 +56,19 @@ class Listed(Dimension):
 
     def _own_problems(self, name: str) -> list[str]:
         kind = type(self).__name__
-        if not isinstance(self.choices, tuple):
-            return [_not_a_list(name, self.choices, kind)]
-        unhashable = [choice for choice in self.choices if not is_hashable(choice)]
-        if unhashable:
-            return [_unhashable(name, unhashable)]
-        found = _repeated(name, self.choices)
-        if any(map(is_nan, self.choices)):
-            found.append(
-                f"Choices of {name!r} must equal themselves, but one is NaN. Use None "
-                "for a missing value."
-            )
-        if not self.choices:
-            found.append(
-                f"`choices` of {name!r} is empty. List the values to choose from: "
-                f'`{kind}(["relu", "gelu"])`.'
-            )
-        elif len(self.choices) == 1 and not found:
+        found = list_problems(
+            name,
+            self.choices,
+            word="choices",
+            kind=kind,
+            repeated="Remove one; `weights=` says what is to be drawn more often.",
+        )
+        if not found and self.size == 1:
+            (choice,) = self.choices
             found.append(
                 f"`choices` of {name!r} must hold at least two values, but got only "
-                f"{self.choices[0]!r}. A single value is a constant: put "
-                f"`{self.choices[0]!r}` in place of the dimension."
-            )
-        elif len(self.choices) > MAX_LEVELS:
-            found.append(
-                f"`choices` of {name!r} must hold at most {MAX_LEVELS} values, but got "
-                f"{len(self.choices)}. If they are evenly spaced, use Int or Float."
+                f"{choice!r}. A single value is a constant: put `{choice!r}` in place "
+                "of the dimension."
             )
         return found or self._weight_problems(name)
 
@@ -109,56 +90,5 @@ class Listed(Dimension):
         return []
 
 
-def _as_tuple(values: Any) -> Any:
-    """A list or another iterable with an order as a tuple of plain values."""
-    if isinstance(values, Iterable) and not isinstance(
-        values, (str, bytes, Mapping, set, frozenset)
-    ):
-        return tuple(map(plain, values))
-    return values
-
-
 def _shown(weights: Any) -> str:
     return repr(list(weights) if isinstance(weights, tuple) else weights)
-
-
-def _not_a_list(name: str, choices: Any, kind: str) -> str:
-    fix = f'Use `{kind}(["relu", "gelu"])`.'
-    if isinstance(choices, (set, frozenset)):
-        fix = (
-            "A set has another order in every process; write a list: "
-            f"`{kind}({sorted(choices, key=repr)!r})`."
-        )
-    elif isinstance(choices, Mapping):
-        fix = f"To choose among its keys, use `{kind}({list(choices)!r})`."
-    return f"`choices` of {name!r} must be a list, but got {choices!r}. {fix}"
-
-
-def _unhashable(name: str, choices: list[Any]) -> str:
-    fix = "Use names, and look the objects up by name where they are needed."
-    if isinstance(choices[0], list):
-        fix = f"Use tuples: `{tuple(choices[0])!r}`."
-    return (
-        f"Choices of {name!r} must be hashable, but got {listing(choices)} of type "
-        f"{type(choices[0]).__name__}. {fix}"
-    )
-
-
-def _repeated(name: str, choices: tuple[Any, ...]) -> list[str]:
-    found: dict[str, None] = {}  # as an ordered set: a value listed thrice is told once
-    first: dict[Any, Any] = {}
-    for choice in choices:
-        if choice not in first:
-            first[choice] = choice
-        elif typed(first[choice]) == typed(choice):
-            found[
-                f"Choices of {name!r} must differ, but {choice!r} is listed twice. "
-                "Remove one; `weights=` says what is to be drawn more often."
-            ] = None
-        else:
-            found[
-                f"Choices of {name!r} must differ, but {first[choice]!r} and "
-                f"{choice!r} are equal in Python. Write one as a string: "
-                f"{str(choice)!r}."
-            ] = None
-    return list(found)

@@ -49,8 +49,9 @@ class Narrowable(Constrained):
         ordinal choices are left likewise, two at least. Categorical ones
         become constants, except where conditions on them are open; conditions
         that are decided go, and with them the dimensions that can no longer be active.
-        A default that falls outside becomes the trial's value, and a prior, or weights,
-        of a dimension that is narrowed go: what was found replaces what was believed.
+        A `Permutation` stays as it is: orders have no interval to shrink. A default
+        that falls outside becomes the trial's value, and a prior, or weights, of a
+        dimension that is narrowed go: what was found replaces what was believed.
 
         Args:
             params: The parameters of the trial, such as ``result.best_params``.

@@ -14,6 +14,7 @@ from evotune.space._dimension import Dimension
 from evotune.space._int import Int
 from evotune.space._numeric import Numeric
 from evotune.space._ordinal import Ordinal
+from evotune.space._permutation import Permutation
 from evotune.space._scale import Scale
 
 
@@ -164,6 +165,8 @@ def _narrower(dimension: Any, values: Sequence[Any], width: float) -> Any:
     A default that fell outside becomes the best of the values. Where trials narrow a
     dimension, they take the place of its prior or weights.
     """
+    if isinstance(dimension, Permutation):  # orders have no interval to shrink
+        return dimension
     values = [dimension.check(value) for value in values]
     changes: dict[str, Any]
     if isinstance(dimension, Numeric):

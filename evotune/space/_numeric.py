@@ -11,8 +11,8 @@ import numpy as np
 
 from evotune._contracts import Kind
 from evotune.space._codec import Lattice
-from evotune.space._dimension import Dimension
 from evotune.space._prior import Prior, Warp
+from evotune.space._scalar import Scalar
 from evotune.space._scale import Scale
 
 LARGEST = 2**40
@@ -22,7 +22,7 @@ _CLOSEST = 1e-12
 """Bounds nearer to each other than this, relative to their size, are no interval."""
 
 
-class Numeric(Dimension):
+class Numeric(Scalar):
     """A dimension whose values are amounts between two bounds."""
 
     __slots__ = ()

@@ -24,8 +24,9 @@ from evotune.space._narrowable import Narrowable
 class Space(Narrowable):
     """Named dimensions to search over, and constants beside them. Immutable.
 
-    Members of a search are rows of a unit cube, f32[P, D]: one column per dimension, in
-    the order in which they were given. `params` turns rows into plain Python values and
+    Members of a search are rows of a unit cube, f32[P, D]: one column per dimension
+    (n - 1 of a `Permutation` of n items), in the order in which they were given; `axes`
+    has the dimension of each column. `params` turns rows into plain Python values and
     `encode` turns them back; both are NumPy on the host and never compile anything.
 
     A dimension whose conditions (``when``) do not hold is inactive: it has no value in
@@ -35,9 +36,9 @@ class Space(Narrowable):
     Constraints say which combinations are allowed. The cube has the others, too: an
     algorithm may propose them, and the study sees to it that nobody trains them.
 
-    As a collection a space holds the names that it searches: ``len(space)`` is D,
-    iteration gives the names, ``space["width"]`` the dimension. ``name in space`` asks
-    for a name, and ``params in space`` is ``space.contains(params)``.
+    As a collection a space holds the names that it searches: ``len(space)`` is their
+    number, iteration gives the names, ``space["width"]`` the dimension. ``name in
+    space`` asks for a name, and ``params in space`` is ``space.contains(params)``.
 
     Example:
         >>> from evotune.space import Categorical, Float, Space
@@ -98,8 +99,13 @@ class Space(Narrowable):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the D dimensions, in the order of the columns."""
+        """The names of the dimensions, in the order of the columns."""
         return tuple(self._dimensions)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The name of the dimension that each of the D columns belongs to."""
+        return self._cube.axes
 
     @property
     def dimensions(self) -> dict[str, Dimension]:
@@ -145,11 +151,11 @@ class Space(Narrowable):
             codec if isinstance(codec, Levels) else None for codec in self._cube.codecs
         ]
         return Geometry(
-            kinds=tuple(dimension.kind for dimension in self._dimensions.values()),
+            kinds=tuple(self._dimensions[name].kind for name in self.axes),
             levels=tuple(0 if cell is None else len(cell.values) for cell in cells),
             edges=tuple(() if cell is None else cell.edges for cell in cells),
-            structural=tuple(name in names for name in self._dimensions),
-            conditions=self._graph.conditions,
+            structural=tuple(name in names for name in self.axes),
+            conditions=self._cube.conditions(),
             canonical=tuple(self._cube.canonical.tolist()),
         )
 
@@ -161,7 +167,8 @@ class Space(Narrowable):
 
         Returns:
             By name: f64[P] of a Float, i64[P] of an Int, bool[P] of a Bool, a list of P
-            choices of a Categorical. Inactive rows hold the canonical value.
+            choices of a Categorical, of P tuples of a Permutation. Inactive rows hold
+            the canonical value.
 
         Raises:
             ValueError: If ``x`` has another shape, or holds NaN.

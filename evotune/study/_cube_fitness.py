@@ -13,7 +13,7 @@ from evotune._errors import raise_all
 from evotune.study._simulate import Fitness
 
 if TYPE_CHECKING:
-    from evotune.space import Space
+    from evotune.space import Dimension, Space
     from evotune.tasks import Function
 
 
@@ -25,8 +25,9 @@ def cube_fitness(task: Function, space: Space) -> Fitness:
 
     Args:
         task: A function of numbers; what is minimised changes its sign.
-        space: Without constraints, and of numbers and booleans alone, as other choices
-            cannot enter a traced function.
+        space: Without constraints, and of numbers, booleans and permutations (whose
+            positions the function sees), as other choices cannot enter a traced
+            function.
 
     Raises:
         ValueError: If the task is no `Function`, or has constraints, or the space has
@@ -39,12 +40,13 @@ def cube_fitness(task: Function, space: Space) -> Fitness:
         >>> float(fitness(jnp.asarray([0.5]), jax.random.key(0)))
         -9.0
     """
+    from evotune.space import Permutation
     from evotune.tasks import Hyperparameters
 
     raise_all(_problems(task, space), ValueError, "cube_fitness()")
-    middle = space.decode(np.full((1, len(space.names)), 0.5, np.float32))
-    dtypes = {
-        name: _dtype(dimension.values or middle[name])
+    middle = space.decode(np.full((1, len(space.axes)), 0.5, np.float32))
+    structs = {
+        name: _struct(dimension, middle[name])
         for name, dimension in space.dimensions.items()
     }
     directions = (task.objectives or {task.metric: task.direction}).items()
@@ -52,14 +54,17 @@ def cube_fitness(task: Function, space: Space) -> Fitness:
     def decoded(x: np.ndarray) -> dict[str, np.ndarray]:
         rows = np.asarray(x)
         columns = space.decode(rows.reshape(-1, rows.shape[-1]))
-        return {
-            name: np.asarray(column).astype(dtypes[name]).reshape(rows.shape[:-1])
-            for name, column in columns.items()
-        }
+        found = {}
+        for name, column in columns.items():
+            dimension, struct = space.dimensions[name], structs[name]
+            if isinstance(dimension, Permutation):
+                column = dimension.positions(column)
+            seen = np.asarray(column).astype(struct.dtype)
+            found[name] = seen.reshape(*rows.shape[:-1], *struct.shape)
+        return found
 
     def fitness(x: jax.Array, key: jax.Array) -> jax.Array:
-        shapes = {name: jax.ShapeDtypeStruct((), d) for name, d in dtypes.items()}
-        values = jax.pure_callback(decoded, shapes, x, vmap_method="expand_dims")
+        values = jax.pure_callback(decoded, structs, x, vmap_method="expand_dims")
         hp = Hyperparameters({**space.constants, **values})
         found = task.evaluate(task.init(hp, key))
         signed = [found[n] if d == "maximize" else -found[n] for n, d in directions]
@@ -69,6 +74,7 @@ def cube_fitness(task: Function, space: Space) -> Fitness:
 
 
 def _problems(task: Function, space: Space) -> list[str]:
+    from evotune.space import Permutation
     from evotune.tasks import Function
 
     problems = []
@@ -88,6 +94,8 @@ def _problems(task: Function, space: Space) -> list[str]:
             f"{list(space.constraints)!r}. Use `et.tune`, or a space without them."
         )
     for name, dimension in space.dimensions.items():
+        if isinstance(dimension, Permutation):
+            continue
         if np.asarray(dimension.values).dtype.kind not in "bif":
             problems.append(
                 f"All that is searched must be numbers, but {name!r} is one of "
@@ -97,7 +105,12 @@ def _problems(task: Function, space: Space) -> list[str]:
     return problems
 
 
-def _dtype(values: Sequence[Any] | np.ndarray) -> np.dtype:
-    """How a function sees values: as bool, i32 or f32."""
+def _struct(dimension: Dimension, column: Sequence[Any] | np.ndarray) -> Any:
+    """How a function sees values: as bool, i32 or f32, of an order as i32[n]."""
+    from evotune.space import Permutation
+
+    if isinstance(dimension, Permutation):
+        return jax.ShapeDtypeStruct((dimension.count,), np.int32)
     kinds = {"b": np.bool_, "i": np.int32, "f": np.float32}
-    return np.dtype(kinds[np.asarray(values).dtype.kind])
+    values = np.asarray(dimension.values or column)
+    return jax.ShapeDtypeStruct((), kinds[values.dtype.kind])

@@ -15,7 +15,8 @@ def fitted(algorithm: Algorithm, space: Space, objectives: int) -> Algorithm:
     """The algorithm for a space, whose dimensions have names here, and indices there.
 
     An algorithm with a method ``with_names(names)`` may name dimensions in its
-    settings; one with a method ``size(geometry)`` may refuse a space.
+    settings, and is told the name of each axis, as ``space.axes`` has them; one with
+    a method ``size(geometry)`` may refuse a space.
 
     Args:
         algorithm: As the user made it.
@@ -29,7 +30,7 @@ def fitted(algorithm: Algorithm, space: Space, objectives: int) -> Algorithm:
     _check_objectives(algorithm, objectives)
     with_names = getattr(algorithm, "with_names", None)
     if with_names is not None:
-        algorithm = with_names(space.names)
+        algorithm = with_names(space.axes)
     _check_size(algorithm, space)
     return algorithm
 
@@ -79,6 +80,6 @@ def _check_size(algorithm: Algorithm, space: Space) -> None:
         if index is None:
             raise
         named = str(error).replace(
-            f"dimension {index} ", f"dimension {space.names[index]!r} "
+            f"dimension {index} ", f"dimension {space.axes[index]!r} "
         )
         raise SpaceError(named) from error

@@ -71,7 +71,7 @@ class Ledger:
         self.plan: Any = None
         self.repeats = Repeats(repeats)
         self.queue = Queue(space, self.repeats)
-        self.record = Record(len(space.names), signs, space.params)
+        self.record = Record(len(space.axes), signs, space.params)
         self.search = (
             None
             if algorithm is None
@@ -277,7 +277,7 @@ class Ledger:
         index = self.record.row_of(trial.number)
         replica = self.record.best_repeat(index)
         row = Row(x=self.record.x[index], trial=trial.number, replica=replica)
-        engine.submit(pack([row], engine.rows, len(self.space.names)))
+        engine.submit(pack([row], engine.rows, len(self.space.axes)))
         engine.collect()
         return engine.member(trial.number, replica)
 

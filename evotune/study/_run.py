@@ -55,7 +55,7 @@ def run(
                 ledger, engine, budget
             ):  # asks, tells what is pending
                 plan = engine.plan
-                engine.submit(pack(rows, engine.rows, len(ledger.space.names)))
+                engine.submit(pack(rows, engine.rows, len(ledger.space.axes)))
                 while engine.pending:
                     finished = engine.collect()
                     if engine.plan != plan:  # memory ran out, and lanes were halved

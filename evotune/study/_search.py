@@ -184,7 +184,7 @@ class Search:
         """
         if self._compiling is not None or self._state is None:
             return
-        middle = Row(x=np.full((len(self._space.names),), 0.5, np.float32), trial=EMPTY)
+        middle = Row(x=np.full((len(self._space.axes),), 0.5, np.float32), trial=EMPTY)
         nothing = padded(
             running([middle], self.objectives, self.constraints),
             0,

@@ -288,14 +288,14 @@ class Study(Answers):
                 not, or nothing that has these values is allowed.
             TypeError: If JSON cannot hold ``user_attrs``.
         """
-        middle = np.full((1, len(self.space.names)), 0.5, np.float32)
+        middle = np.full((1, len(self.space.axes)), 0.5, np.float32)
         columns = self.space.decode(middle).items()
-        base = {name: np.asarray(column, object)[0] for name, column in columns}
+        base = {name: column[0] for name, column in columns}
         x = np.array(self.space.encode([{**base, **params}])[0], np.float32)
         fixed = tuple(name for name in self.space.names if name in params)
-        for index, name in enumerate(self.space.names):
+        for axis, name in enumerate(self.space.axes):
             if name not in params:
-                x[index] = np.nan
+                x[axis] = np.nan
         if self._ledger.queue.completed(x, middle[0]) is None:
             raise HyperparameterError(self._forbidden(params))
         attrs = _added.checked_attrs(user_attrs)

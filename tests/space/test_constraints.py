@@ -172,7 +172,7 @@ def test_ordinal_choices_narrow_to_neighbours():
         (["widht < 3"], "names 'widht', which the space does not have. Did you mean"),
         (["norm == none"], "names 'none'.*Quote it where it is a string"),
         (["log(width) < 3"], r"calls 'log\(width\)', and of functions only abs"),
-        (["min(width, key=3) < 3"], "of functions only abs, max, min"),
+        (["min(width, key=3) < 3"], "of functions only abs, index, max, min"),
         (["[w for w in (1, 2)]"], "which no rule may"),
         (["(lambda: True)()"], "calls"),
         (["width.__class__ < 3"], "names 'width.__class__'"),
