@@ -173,3 +173,16 @@ def test_steps_too_many_to_list_are_refused_by_name() -> None:
     space = et.Space(x=et.Float(0.0, 1.0), fine=et.Float(0.0, 1.0, step=1e-4))
     with pytest.raises(et.SpaceError, match=r"'fine' .* more than 4096 steps"):
         to_configspace(space)
+
+
+def test_orders_are_refused_with_the_way_out() -> None:
+    space = et.Space(order=et.space.Permutation([1, 2, 3]))
+    with pytest.raises(et.SpaceError, match=r"'order'.*a float for each item"):
+        to_configspace(space)
+
+
+def test_ordinals_of_a_space_keep_their_order_there() -> None:
+    found = to_configspace(et.Space(size=et.space.Ordinal([8, 64, 16], default=64)))
+    assert isinstance(found["size"], cs.OrdinalHyperparameter)
+    assert tuple(found["size"].sequence) == (8, 64, 16)
+    assert found["size"].default_value == 64

@@ -75,6 +75,17 @@ def test_what_distributions_do_not_know_is_refused_with_the_name() -> None:
     assert from_distributions(ordinal)["size"] == et.Categorical([8, 16, 64])
 
 
+def test_orders_are_no_distributions_but_samplers_search_their_axes() -> None:
+    space = et.Space(order=et.space.Permutation("abcd"[i] for i in range(4)))
+    with pytest.raises(et.SpaceError, match=r"'order' is an order.*`OptunaSearch`"):
+        to_distributions(space)
+    study = et.Study(space, algorithm=OptunaSearch(batch_size=8), seed=0)
+    for _ in range(2):
+        trials = study.ask(8)
+        assert all(sorted(trial["order"]) == list("abcd") for trial in trials)
+        study.tell(trials, [trial["order"].index("d") for trial in trials])
+
+
 def test_a_search_by_tpe_finds_what_random_search_does_not() -> None:
     """64 trials in batches of 8, on eight paired seeds."""
     best = {}
