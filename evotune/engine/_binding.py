@@ -239,12 +239,14 @@ class Binder:
             if binding is not Binding.STATIC or size <= MAX_STATIC_LEVELS:
                 continue
             count = f"{size:,} values" if size < math.inf else "a continuous range"
+            traced = "layers that take it traced (`et.models.MLP()`, `et.nn.Dense`)"
+            if isinstance(self._space.dimensions[name], Permutation):
+                traced = "code that takes it traced (`x[:, hp.order]`, `lax.switch`)"
             problems.append(
                 f"Hyperparameter {name!r} is needed as a plain Python value, and that "
                 "takes one compiled program for each value, but it has "
                 f"{count} (at most {MAX_STATIC_LEVELS} are allowed). Use a few values, "
-                f"`{name}=Categorical([...])`, or layers that take it traced "
-                "(`et.models.MLP()`, `et.nn.Dense`)."
+                f"`{name}=Categorical([...])`, or {traced}."
             )
         raise_all(problems, HyperparameterError, "The space")
 

@@ -134,7 +134,8 @@ class Space(Narrowable):
     def geometry(self, structural: Collection[str] = ()) -> Geometry:
         """The unit cube as an algorithm sees it: static and hashable.
 
-        A dimension of more than 4096 values has 0 levels there, like a continuous one.
+        A dimension of more than 4096 values has 0 levels there, like a continuous one;
+        a permutation of n items is n - 1 dimensions there.
 
         Args:
             structural: Names of the dimensions that change the shape of what is
