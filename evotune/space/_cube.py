@@ -49,14 +49,10 @@ class Cube:
             codecs += own
             axes += [name] * len(own)
         self.axes, self.codecs = tuple(axes), tuple(codecs)
-        self._spans = tuple(spans)
+        self._spans = tuple(spans)  # the axes of each dimension
         self.canonical = np.concatenate(
             [self._rest(index) for index in range(len(dimensions))]
         )
-
-    def span(self, index: int) -> range:
-        """The axes of a dimension."""
-        return self._spans[index]
 
     def _rest(self, index: int) -> NDArray[np.float32]:
         """f32[A]: where the axes of a dimension rest while it is inactive."""
@@ -64,12 +60,12 @@ class Cube:
         if dimension.default is not None:
             return self._encoded(index, [dimension.check(dimension.default)])[0]
         start = np.array([dimension.start], np.float32)
-        return np.concatenate([self.codecs[a].snap(start) for a in self.span(index)])
+        return np.concatenate([self.codecs[a].snap(start) for a in self._spans[index]])
 
     def _encoded(self, index: int, values: Sequence[Any]) -> NDArray[np.float32]:
         """f32[P, A]: the canonical coordinates of P values of a dimension."""
         parts = self._dimensions[self._names[index]].split(values)
-        codecs = [self.codecs[axis] for axis in self.span(index)]
+        codecs = [self.codecs[axis] for axis in self._spans[index]]
         columns = [c.encode(part) for c, part in zip(codecs, parts, strict=True)]
         return np.stack(columns, axis=1)
 
@@ -77,7 +73,7 @@ class Cube:
         """The conditions of each of the D axes, whose parents are axes, too."""
         return tuple(
             tuple(
-                Condition(parent=self.span(need.parent).start, levels=need.levels)
+                Condition(parent=self._spans[need.parent].start, levels=need.levels)
                 for need in needs
             )
             for needs, span in zip(self._graph.conditions, self._spans, strict=True)
@@ -123,7 +119,7 @@ class Cube:
     def _read_level(
         self, index: int, x: NDArray[np.float32], into: dict[int, NDArray[np.int64]]
     ) -> None:
-        axis, *_ = self.span(index)  # parents have one
+        axis, *_ = self._spans[index]  # parents have one
         codec = self.codecs[axis]
         if index in self._graph.parents and isinstance(codec, Levels):
             into[index] = codec.level(x[:, axis])
@@ -144,7 +140,7 @@ class Cube:
         columns: Columns = {}
         for index, (name, dimension) in enumerate(self._dimensions.items()):
             parts = []
-            for axis in self.span(index):
+            for axis in self._spans[index]:
                 column = np.where(masks[index], x[:, axis], self.canonical[axis])
                 parts.append(self.codecs[axis].decode(column))
             columns[name] = dimension.join(parts)
@@ -179,7 +175,7 @@ class Cube:
         for index in self._graph.order:
             masks[index] = self._graph.mask(index, masks, levels, len(params))
             rows, values = self._given(index, params, masks[index], problems)
-            span = self.span(index)
+            span = self._spans[index]
             x[rows, span.start : span.stop] = self._encoded(index, values)
             self._read_level(index, x, levels)
         for number, found in enumerate(problems):

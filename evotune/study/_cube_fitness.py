@@ -60,7 +60,7 @@ def cube_fitness(task: Function, space: Space) -> Fitness:
             if isinstance(dimension, Permutation):
                 column = dimension.positions(column)
             seen = np.asarray(column).astype(struct.dtype)
-            found[name] = seen.reshape(*rows.shape[:-1], *struct.shape)
+            found[name] = seen.reshape((*rows.shape[:-1], *struct.shape))
         return found
 
     def fitness(x: jax.Array, key: jax.Array) -> jax.Array:

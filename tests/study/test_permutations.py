@@ -77,6 +77,8 @@ def test_simulate_finds_what_tune_finds(result) -> None:
     def run(key):
         return simulate(SEARCH, fitness, SPACE.geometry(), key, generations=4)
 
+    best = jnp.asarray(SPACE.encode([result.best_params])[0])
+    assert -fitness(best, jax.random.key(0)) == pytest.approx(result.best_value)
     found = jax.jit(jax.vmap(run))(jax.vmap(jax.random.key)(jnp.arange(2)))
     values = [trial.value for trial in result.trials]
     np.testing.assert_allclose(-found.fitness[0].ravel(), values, atol=1e-6)
