@@ -243,7 +243,7 @@ class StagedSearch:
 
 def _axes_of(each: int | str, names: Sequence[str]) -> list[int]:
     """The axes of a dimension, given by its name; an index is the axis itself."""
-    if isinstance(each, int):
+    if not isinstance(each, str):
         return [each]
     return [axis for axis, name in enumerate(names) if name == each]
 
