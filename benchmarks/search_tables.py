@@ -25,6 +25,11 @@ the better point, p by Wilcoxon's signed-rank test over these pairs.
 surrogate sets by default was chosen there, with other seeds, and never on the six.
 ``--ablation`` compares evotune's default with itself, one part changed at a time, and
 writes ``search_tables_ablation.json``.
+
+``--one-generation`` asks whether a method is worse than a Sobol sequence before it has
+learnt anything: 64 trials at once, on 60 seeds, of every method of evotune that has a
+population or a model. All are compared with quasi-random search, and
+``search_tables_one_generation.json`` is written, in half a minute.
 """
 
 from __future__ import annotations
@@ -45,9 +50,12 @@ from benchmarks._harness import ROOT, cores, hardware, write_result
 from benchmarks._sides import missing
 
 PROTOCOLS = {"100 x 1": (100, 1), "5 x 20": (5, 20), "10 x 32": (10, 32)}
+ONE_GENERATION = "1 x 64"
+ROUNDS = {**PROTOCOLS, ONE_GENERATION: (1, 64)}
 """Rounds, and trials of a round."""
 
 OURS = "evotune"
+SOBOL = "evotune quasi-random"
 SAMPLERS = {
     "Optuna TPE": ("TPE", 1),
     "Optuna NSGA-II": ("NSGA-II", 1),
@@ -100,14 +108,42 @@ def algorithms(batch: int, *, ablation: bool) -> dict[str, Any]:
     return sides
 
 
+def beginnings(batch: int) -> dict[str, Any]:
+    """The sides of one generation: who learns from it later, and two baselines."""
+    ea = et.algorithms
+    return {
+        SOBOL: ea.QuasiRandomSearch(batch_size=batch),
+        OURS: et.GeneticAlgorithm(population_size=batch),
+        "evotune, no surrogate": et.GeneticAlgorithm(
+            population_size=batch, surrogate=None
+        ),
+        "evotune Bayesian": ea.BayesianOptimization(batch_size=batch),
+        "evotune ageing evolution": ea.AgeingEvolution(batch_size=batch),
+        "evotune CMA-ES": ea.CMAES(batch_size=batch),
+        "evotune DE": ea.DifferentialEvolution(population_size=batch),
+        "evotune PSO": ea.ParticleSwarm(population_size=batch),
+        "evotune NSGA-II": ea.NSGA2(population_size=batch, objectives=1),
+        "evotune NSGA-III": ea.NSGA3(population_size=batch, objectives=1),
+        "evotune Latin hypercube": ea.LatinHypercubeSearch(batch_size=batch),
+        "evotune random": et.RandomSearch(batch_size=batch),
+    }
+
+
+def known_sides(batch: int, options: argparse.Namespace) -> dict[str, Any]:
+    """The sides of evotune that the options ask for."""
+    if options.one_generation:
+        return beginnings(batch)
+    return algorithms(batch, ablation=options.ablation)
+
+
 def compare(
     tables: dict[str, _tables.Table], protocol: str, options: argparse.Namespace
 ) -> dict[str, dict[str, np.ndarray]]:
     """Regrets of all sides on all tables, f64[S, n] each."""
-    rounds, batch = PROTOCOLS[protocol]
+    rounds, batch = ROUNDS[protocol]
     seeds = range(options.seed, options.seed + options.seeds)
     sides: dict[str, dict[str, np.ndarray]] = {}
-    known = algorithms(batch, ablation=options.ablation)
+    known = known_sides(batch, options)
     for side in [side for side in known if wanted(side, options)]:
         start = time.perf_counter()
         sides[side] = {
@@ -120,7 +156,8 @@ def compare(
             for name, table in tables.items()
         }
         say(f"{protocol}, {side}: {time.perf_counter() - start:.0f} s")
-    if not options.ablation and not missing(("optuna",)):
+    alone = options.ablation or options.one_generation
+    if not alone and not missing(("optuna",)):
         for side in [side for side in SAMPLERS if wanted(side, options)]:
             start = time.perf_counter()
             sides[side] = _optuna(side, tables, protocol, options)
@@ -129,8 +166,13 @@ def compare(
 
 
 def wanted(side: str, options: argparse.Namespace) -> bool:
-    """Whether a side was asked for; OURS always."""
-    return side == OURS or not options.sides or side in options.sides
+    """Whether a side was asked for; the one that others are compared with always."""
+    return side == leader(options) or not options.sides or side in options.sides
+
+
+def leader(options: argparse.Namespace) -> str:
+    """The side that all others are compared with."""
+    return SOBOL if options.one_generation else OURS
 
 
 def _optuna(
@@ -140,7 +182,7 @@ def _optuna(
     options: argparse.Namespace,
 ) -> dict[str, np.ndarray]:
     """Regrets of one of Optuna's samplers, in a process on each core."""
-    (rounds, batch), (sampler, times) = PROTOCOLS[protocol], SAMPLERS[side]
+    (rounds, batch), (sampler, times) = ROUNDS[protocol], SAMPLERS[side]
     seeds = range(options.seed, options.seed + options.seeds)
     found = {}
     context = multiprocessing.get_context("spawn")
@@ -175,12 +217,13 @@ def main() -> None:
     figures = {}
     for protocol in options.protocols:
         regrets = compare(tables, protocol, options)
-        figures[protocol] = _regret.summary(regrets, to=OURS)
+        figures[protocol] = _regret.summary(regrets, to=leader(options))
         print(_regret.table(protocol, figures[protocol]), flush=True)
     if options.tiny:
         return
     part = "" if options.tables == "measured" else options.tables
     part = "ablation" if options.ablation else part
+    part = "one_generation" if options.one_generation else part
     path = write_result(
         "search_tables",
         figures,
@@ -188,8 +231,9 @@ def main() -> None:
         described=described,
         part=part,
     )
-    _regret.draw(figures, path.with_suffix(".png"))
-    print(f"Written to {path.relative_to(ROOT)} and .png")
+    if not options.one_generation:
+        _regret.draw(figures, path.with_suffix(".png"))
+    print(f"Written to {path.relative_to(ROOT)}")
 
 
 def parse() -> argparse.Namespace:
@@ -201,16 +245,21 @@ def parse() -> argparse.Namespace:
         "--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS)
     )
     parser.add_argument("--ablation", action="store_true", help="parts changed")
+    parser.add_argument("--one-generation", action="store_true", help="64 trials")
     parser.add_argument("--sides", nargs="+", metavar="SIDE", help="all if not given")
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, help="20, of one generation 60")
     parser.add_argument("--seed", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--tiny", action="store_true", help="half a minute")
     options = parser.parse_args()
+    if options.seeds is None:
+        options.seeds = 60 if options.one_generation else 20
     if options.tiny:
         options.seeds, options.protocols = 2, ["5 x 20"]
-        if not options.ablation:
+        if not (options.ablation or options.one_generation):
             options.sides = ["evotune Bayesian", "Optuna NSGA-II", "Optuna QMC"]
-    known = {*algorithms(20, ablation=options.ablation), *SAMPLERS}
+    if options.one_generation:
+        options.protocols = [ONE_GENERATION]
+    known = {*known_sides(20, options), *SAMPLERS}
     if unknown := set(options.sides or ()) - known:
         parser.error(f"--sides must be of {sorted(known)}, but got {sorted(unknown)}")
     return options

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import evotune as et
-from benchmarks import _regret, _samplers, _tables
+from benchmarks import _regret, _samplers, _tables, search_tables
+from evotune import algorithms as ea
 from evotune._contracts import Kind
 
 
@@ -53,6 +54,12 @@ def test_rows_beyond_a_round_are_not_tried(table) -> None:
     assert np.isin(found, table.losses).all()
     whole = _samplers.evotune_losses(search, table, seeds=[1], rounds=5, batch=3)
     np.testing.assert_array_equal(found[1], whole[0])
+
+
+def test_every_method_that_learns_is_asked_for_its_first_generation() -> None:
+    learners = {type(each).__name__ for each in search_tables.beginnings(8).values()}
+    methods = {name for name in dir(ea) if hasattr(getattr(ea, name), "ask")}
+    assert methods - learners == {"GridSearch", "StagedSearch"}
 
 
 @pytest.mark.parametrize("sampler", ["TPE", "NSGA-II", "QMC", "random"])

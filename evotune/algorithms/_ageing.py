@@ -13,13 +13,15 @@ from evotune._errors import raise_all
 from evotune.algorithms._adaptation import constant_strength
 from evotune.algorithms._breeding import mutate_until_new
 from evotune.algorithms._cube import active, canonicalise, levels_of
-from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
+from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._genetic import GeneticState
+from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._mutation import gaussian_mutation
 from evotune.algorithms._population import nobody, survive
 from evotune.algorithms._selection import tournament_selection
 from evotune.algorithms._settings import count_problem, range_problem
+from evotune.algorithms._sobol import scrambling
 from evotune.algorithms._trials import advance, next_trials
 
 
@@ -27,11 +29,11 @@ from evotune.algorithms._trials import advance, next_trials
 class AgeingEvolution:
     """Changes one thing about a good young trial; the oldest die, however good.
 
-    The first N trials are Latin hypercube samples. After them each row has one parent,
-    the best of S drawn with replacement from the N newest trials, and differs from it
-    in one dimension: a random one of those that are active. A category is resampled, a
-    number takes a normal step. As nobody stays for ever, a trial that was merely lucky
-    is forgotten, unless its children are good as well.
+    The first N trials are of a scrambled Sobol sequence. After them each row has one
+    parent, the best of S drawn with replacement from the N newest trials, and differs
+    from it in one dimension: a random one of those that are active. A category is
+    resampled, a number takes a normal step. As nobody stays for ever, a trial that was
+    merely lucky is forgotten, unless its children are good as well.
 
     Results may come back in any order, in parts, or with failures, which take no place
     in the population. A row that has been tried before is changed in more dimensions.
@@ -60,8 +62,9 @@ class AgeingEvolution:
     Reference:
         Real, Aggarwal, Huang and Le (2019), "Regularized evolution for image classifier
         architecture search", with its population of 100 and samples of 25. Differs from
-        the paper: numbers take steps where it has choices only, P children have parents
-        from one population, and repeats are avoided.
+        the paper: the first trials are not random, numbers take steps where it has
+        choices only, P children have parents from one population, and repeats are
+        avoided.
     """
 
     population_size: int = 100
@@ -85,15 +88,15 @@ class AgeingEvolution:
         """The state before anything is known.
 
         Args:
-            key: Consumed; nothing is drawn from it.
+            key: Consumed; it scrambles the first N trials.
             geometry: The space.
         """
-        del key
         return GeneticState(
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
             population=nobody(self.population_size, geometry.dimensions),
             seen=jnp.zeros((self.history_size,), jnp.uint32),
+            seed=scrambling(key, geometry.dimensions),
         )
 
     def ask(self, key: jax.Array, state: GeneticState) -> Proposal:
@@ -106,14 +109,15 @@ class AgeingEvolution:
         geometry, population = state.geometry, state.population
         shape = (self.batch_size, geometry.dimensions)
         tries = (self.attempts, *shape)
-        choose, order, jitter, hits, steps = uniforms(
-            key_after(key, state.next_trial), shape[:1], shape, shape, tries, tries
+        choose, sample, hits, steps = uniforms(
+            key_after(key, state.next_trial), shape[:1], shape, tries, tries
         )
         select = functools.partial(tournament_selection, size=self.sample_size)
         parents = population.x[select(choose, population.fitness)]
         trial = next_trials(state.next_trial, self.batch_size)
         bred = (trial >= self.population_size) & jnp.isfinite(population.fitness[0])
-        start = jnp.where(bred[:, None], parents, latin_hypercube(order, jitter))
+        first = initial_design(trial, self.population_size, state.seed, sample)
+        start = jnp.where(bred[:, None], parents, first)
         x = mutate_until_new(
             start,
             one_at_first(hits, start, geometry),

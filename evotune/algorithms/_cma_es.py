@@ -31,6 +31,7 @@ from evotune.algorithms._gaussian import (
 from evotune.algorithms._notes import Notes, look_up, no_notes, noted
 from evotune.algorithms._population import score
 from evotune.algorithms._settings import count_problem, range_problem
+from evotune.algorithms._sobol import scrambling, sobol_points
 from evotune.algorithms._trials import advance, next_trials
 
 
@@ -48,7 +49,8 @@ class CMAESState:
         drawn: f32[R, D], the points that trials under way were rounded from.
         results: f32[R, 1 + D], fitness and point of trials not learnt from so far.
         seen: u32[H], a table of the trials told so far, pending ones too.
-        salt: u32[2], the key that points are drawn with.
+        seed: u32[D], which scrambling each dimension of the first points has.
+        salt: u32[2], the key that later points are drawn with.
     """
 
     geometry: Geometry
@@ -60,6 +62,7 @@ class CMAESState:
     drawn: Notes
     results: Notes
     seen: jax.Array
+    seed: jax.Array
     salt: jax.Array
 
 
@@ -73,7 +76,8 @@ jax.tree_util.register_dataclass(CMAESState, _LEAVES, ["geometry"])
 class CMAES:
     """Draws from a normal distribution that follows the better half: CMA-ES.
 
-    Trials are N(m, sigma^2 C), rounded to levels; m moves to the weighted mean of the
+    The first lambda trials are of a scrambled Sobol sequence. Later ones are
+    N(m, sigma^2 C), rounded to levels; m moves to the weighted mean of the
     better half of a generation, C learns the directions in which it went, and sigma
     grows while the steps agree. The chance of leaving a level never falls below
     1 / (lambda n), so that levels are not lost while sigma shrinks (the margin).
@@ -90,7 +94,8 @@ class CMAES:
     Args:
         batch_size: P, the rows of every proposal, and lambda, the trials of the first
             generations.
-        sigma: The first deviation, in unit-cube lengths.
+        sigma: The first deviation, in unit-cube lengths. That of the first generation,
+            too, about the middle of the cube, which it fills from 0.29 on.
         restarts: How often lambda doubles; later restarts keep it.
         tolerance: The deviation that counts as converged, in unit-cube lengths.
 
@@ -109,9 +114,10 @@ class CMAES:
         Hansen (2016), "The CMA evolution strategy: a tutorial"; Hamano et al. (2022),
         "CMA-ES with margin"; Hamano et al. (2024), "CatCMA: stochastic optimization for
         mixed-category problems"; Auger and Hansen (2005), "A restart CMA evolution
-        strategy with increasing population size". Differs from the papers: no negative
-        weights, points beyond a wall are reflected, the learning rate of categories is
-        that of a fixed formula and not adapted, and repeats are mutated.
+        strategy with increasing population size". Differs from the papers: the first
+        generation is as even as can be, not normal, of the same mean and deviation; no
+        negative weights, points beyond a wall are reflected, the learning rate of
+        categories is that of a fixed formula and not adapted, and repeats are mutated.
     """
 
     batch_size: int = 64
@@ -138,6 +144,7 @@ class CMAES:
         largest = self.batch_size * 2**self.restarts
         ring = largest + 4 * self.batch_size
         middle = jnp.full((ordered(geometry).size,), 0.5, jnp.float32)
+        words = scrambling(key, geometry.dimensions + 2)
         return CMAESState(
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
@@ -148,11 +155,12 @@ class CMAES:
             drawn=no_notes(ring, geometry.dimensions),
             results=no_notes(ring, geometry.dimensions + 1),
             seen=jnp.zeros((HISTORY,), jnp.uint32),
-            salt=jax.random.bits(key, (2,), jnp.uint32),
+            seed=words[:-2],
+            salt=words[-2:],
         )
 
     def ask(self, key: jax.Array, state: CMAESState) -> Proposal:
-        """P trials of the distribution.
+        """P trials of the sequence, later of the distribution.
 
         Args:
             key: Consumed; it is used for repeated rows alone.
@@ -161,7 +169,7 @@ class CMAES:
         trial = next_trials(state.next_trial, self.batch_size)
         tries = (ATTEMPTS, self.batch_size, state.geometry.dimensions)
         hits, steps = uniforms(key_after(key, state.next_trial), tries, tries)
-        start = _drawn(state, trial)
+        start = self._points(state, trial)
         return fresh(renewed(start, hits, steps, state.geometry, state.seen), trial)
 
     def tell(self, state: CMAESState, outcome: Outcome) -> CMAESState:
@@ -176,7 +184,7 @@ class CMAES:
         x, trial = canonicalise(outcome.x, state.geometry), outcome.trial
         running = outcome.status == Status.RUNNING
         point, found = look_up(state.drawn, trial)
-        point = jnp.where(found[:, None], point, _drawn(state, trial))
+        point = jnp.where(found[:, None], point, self._points(state, trial))
         # A row that was mutated, or is of somebody else, is where it was told to be.
         near = jnp.abs(canonicalise(point, state.geometry) - x).max(axis=1) < 1e-6
         point = jnp.where(near[:, None], point, x)
@@ -190,6 +198,16 @@ class CMAES:
         )
         complete = jnp.sum(told.results.trial != EMPTY) >= state.size.astype(jnp.int32)
         return jax.lax.cond(complete, self._learnt, lambda same: same, told)
+
+    def _points(self, state: CMAESState, trial: jax.Array) -> jax.Array:
+        """f32[P, D], what trials are rounded from; the same for the same state."""
+        u = sobol_points(trial, state.seed)
+        # A uniform coordinate has the deviation 1 / sqrt(12).
+        width = min(1.0, 12.0**0.5 * self.sigma)
+        numbers = jnp.asarray(~is_categorical(state.geometry))[None]
+        u = jnp.where(numbers, 0.5 + width * (u - 0.5), u)
+        first = (trial < self.batch_size)[:, None]
+        return jnp.where(first, u, _drawn(state, trial))
 
     def _learnt(self, state: CMAESState) -> CMAESState:
         """The state that has learnt from its oldest lambda results and forgot them."""
@@ -258,12 +276,7 @@ def ordered(geometry: Geometry) -> np.ndarray:
 
 
 def _drawn(state: CMAESState, trial: jax.Array) -> jax.Array:
-    """f32[P, D], the points that trials are rounded from; the same for the same state.
-
-    Args:
-        state: Only read.
-        trial: i32[P].
-    """
+    """f32[P, D], draws of the distribution for trials, i32[P]."""
     geometry, gaussian = state.geometry, state.gaussian
     columns = ordered(geometry)
     key = salted_key(state.salt)

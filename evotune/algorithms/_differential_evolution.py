@@ -12,18 +12,14 @@ from evotune._errors import raise_all
 from evotune.algorithms._breeding import ATTEMPTS, renewed
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._differences import STRATEGIES, rivals
-from evotune.algorithms._draws import (
-    key_after,
-    latin_hypercube,
-    salted_key,
-    trial_uniforms,
-    uniforms,
-)
+from evotune.algorithms._draws import key_after, salted_key, trial_uniforms, uniforms
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
+from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._notes import Notes, look_up, no_notes, noted
 from evotune.algorithms._population import Population, nobody, with_results
 from evotune.algorithms._seats import holders, seat_of, seated
 from evotune.algorithms._settings import count_problem, name_problem, range_problem
+from evotune.algorithms._sobol import scrambling
 from evotune.algorithms._trials import advance, next_trials
 
 _PENDING = 4
@@ -44,6 +40,7 @@ class DifferentialState:
         control: f32[N, 2], F and CR that the holder of each seat was made with.
         planned: F and CR of trials under way.
         seen: u32[H], a table of the trials told so far, pending ones too.
+        seed: u32[D], which scrambling each dimension of the first points has.
         salt: u32[2], the key that control numbers are drawn with.
     """
 
@@ -53,12 +50,13 @@ class DifferentialState:
     control: jax.Array
     planned: Notes
     seen: jax.Array
+    seed: jax.Array
     salt: jax.Array
 
 
 jax.tree_util.register_dataclass(
     DifferentialState,
-    ["next_trial", "population", "control", "planned", "seen", "salt"],
+    ["next_trial", "population", "control", "planned", "seen", "seed", "salt"],
     ["geometry"],
 )
 
@@ -82,7 +80,8 @@ class DifferentialEvolution:
     has been tried before is mutated.
 
     Trial t competes for seat t modulo N. Results may come back in any order, in parts,
-    or with failures; a seat that nobody holds is sampled. The first objective counts.
+    or with failures; a seat that nobody holds is sampled, and the first N trials are of
+    a scrambled Sobol sequence. The first objective counts.
 
     Args:
         population_size: N, seats and rows of every proposal.
@@ -106,9 +105,9 @@ class DifferentialEvolution:
         heuristic for global optimization over continuous spaces"; F and CR as Brest et
         al. (2006), "Self-adapting control parameters in differential evolution";
         current_to_pbest and the treatment of bounds, half way from x_i to the bound, as
-        Zhang and Sanderson (2009), "JADE". Differs from the papers: seats are not
-        filled generation by generation, categories are as told above, and repeats are
-        mutated.
+        Zhang and Sanderson (2009), "JADE". Differs from the papers: the first
+        trials are not random, seats are not filled generation by generation, categories
+        are as told above, and repeats are mutated.
     """
 
     population_size: int = 64
@@ -137,10 +136,11 @@ class DifferentialEvolution:
         """The state before anything is known.
 
         Args:
-            key: Consumed; F and CR are drawn with it.
+            key: Consumed; the first trials, F and CR are drawn with it.
             geometry: The space.
         """
         size = self.population_size
+        words = scrambling(key, geometry.dimensions + 2)
         return DifferentialState(
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
@@ -148,7 +148,8 @@ class DifferentialEvolution:
             control=jnp.tile(jnp.asarray([_FIRST], jnp.float32), (size, 1)),
             planned=no_notes(_PENDING * size, 2),
             seen=jnp.zeros((HISTORY,), jnp.uint32),
-            salt=jax.random.bits(key, (2,), jnp.uint32),
+            seed=words[:-2],
+            salt=words[-2:],
         )
 
     def ask(self, key: jax.Array, state: DifferentialState) -> Proposal:
@@ -164,7 +165,7 @@ class DifferentialEvolution:
         tries = (ATTEMPTS, *shape)
         draw = uniforms(
             key_after(key, state.next_trial),
-            *((rows, 5), shape, shape, shape, shape, shape, tries, tries),
+            *((rows, 5), shape, shape, shape, shape, tries, tries),
         )
         seat = seat_of(trial, rows)
         known = jnp.isfinite(state.population.fitness)
@@ -173,8 +174,9 @@ class DifferentialEvolution:
         made = rivals(
             self.strategy, state.population, geometry, seat, control, *draw[:4]
         )
-        start = jnp.where(bred[:, None], made, latin_hypercube(draw[4], draw[5]))
-        x = renewed(start, draw[6], draw[7], geometry, state.seen)
+        first = initial_design(trial, rows, state.seed, draw[4])
+        start = jnp.where(bred[:, None], made, first)
+        x = renewed(start, draw[5], draw[6], geometry, state.seen)
         return fresh(x, trial)
 
     def tell(self, state: DifferentialState, outcome: Outcome) -> DifferentialState:

@@ -19,9 +19,10 @@ from evotune.algorithms._breeding import (
 )
 from evotune.algorithms._compromises import Compromises, Survivors
 from evotune.algorithms._crossover import Crossover, simulated_binary_crossover
-from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
+from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._front_state import FrontState
 from evotune.algorithms._front_surrogate import widening_rows
+from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._mutation import polynomial_mutation
 from evotune.algorithms._selection import tournament_selection
 from evotune.algorithms._settings import range_problem
@@ -72,7 +73,8 @@ class Operators:
     ) -> jax.Array:
         """As many children as there are parents, all of them new.
 
-        While few parents are known, the rest is a Latin hypercube.
+        The first generation is of a scrambled Sobol sequence; later, while few parents
+        are known, the rest is uniform.
 
         Args:
             key: Consumed.
@@ -87,18 +89,20 @@ class Operators:
         geometry, rows = state.geometry, parents.trial.shape[0]
         shape = (rows, geometry.dimensions)
         tries = (ATTEMPTS, *shape)
-        choose, cross, mix, order, jitter, hits, steps = uniforms(
+        choose, cross, mix, sample, hits, steps = uniforms(
             key,
-            *((2, 2 * rows), (rows, 1), shape, shape, shape, tries, tries),
+            *((2, 2 * rows), (rows, 1), shape, shape, tries, tries),
         )
         known = jnp.sum(parents.known, dtype=jnp.int32)
         first, second = parents.x[_winners(choose, parents, known, fair)]
         child = crossed(mix, first, second, self.crossover, geometry)
         child = jnp.where(cross < self.crossover_rate, child, first)
         bred = (next_trials(jnp.int32(0), rows) < CHILDREN * known)[:, None]
+        trial = next_trials(state.next_trial, rows)
+        sampled = initial_design(trial, rows, state.seed, sample)
         rate = self.mutation_rate
         return mutate_until_new(
-            jnp.where(bred, child, latin_hypercube(order, jitter)),
+            jnp.where(bred, child, sampled),
             hits,
             steps,
             geometry=geometry,
@@ -130,7 +134,8 @@ class Operators:
     ) -> jax.Array:
         """As many new rows as there are in a generation, of the surrogate's children.
 
-        The first generation is a Latin hypercube, also where it is asked for in parts.
+        The first generation is of a scrambled Sobol sequence, also where it is asked
+        for in parts.
 
         Args:
             key: Consumed.
@@ -144,13 +149,15 @@ class Operators:
         geometry, rows = state.geometry, state.underway.trial.shape[0]
         shape = (rows, geometry.dimensions)
         tries = (ATTEMPTS, *shape)
-        order, jitter, hits, steps = uniforms(key, shape, shape, tries, tries)
+        sample, hits, steps = uniforms(key, shape, tries, tries)
         own = key_after(key, jnp.int32(_SURROGATE))
         breeding = self.breeding(geometry.dimensions)
         x = widening_rows(surrogate, own, state, breeding, survivors)
         told = jnp.sum(state.members.known, dtype=jnp.int32)
-        early = (next_trials(state.next_trial, rows) < rows) | (told < 2)
-        x = jnp.where(early[:, None], latin_hypercube(order, jitter), x)
+        trial = next_trials(state.next_trial, rows)
+        early = (trial < rows) | (told < 2)
+        sampled = initial_design(trial, rows, state.seed, sample)
+        x = jnp.where(early[:, None], sampled, x)
         return renewed(x, hits, steps, geometry, state.seen)
 
 

@@ -20,6 +20,7 @@ from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._population import Population, merge, nobody
 from evotune.algorithms._settings import count_problem
+from evotune.algorithms._sobol import scrambling
 from evotune.algorithms._surrogate import Surrogate
 from evotune.algorithms._trials import advance
 
@@ -34,6 +35,7 @@ class FrontState:
         members: Places for survivors and what came after them: 2 N, or as many trials
             as the surrogate knows.
         seen: u32[H], a table of the trials told so far, pending ones too.
+        seed: u32[D], which scrambling each dimension of the first points has.
         running: The newest trials under way, for the surrogate; None without it.
     """
 
@@ -41,6 +43,7 @@ class FrontState:
     next_trial: jax.Array
     members: Compromises
     seen: jax.Array
+    seed: jax.Array
     running: Population | None = None
 
     @property
@@ -50,7 +53,7 @@ class FrontState:
 
 
 jax.tree_util.register_dataclass(
-    FrontState, ["next_trial", "members", "seen", "running"], ["geometry"]
+    FrontState, ["next_trial", "members", "seen", "seed", "running"], ["geometry"]
 )
 
 
@@ -63,12 +66,13 @@ def size_problems(population_size: int, objectives: int) -> list[str]:
 
 
 def start(
+    key: jax.Array,
     geometry: Geometry,
     population_size: int,
     objectives: int,
     surrogate: Surrogate | None = None,
 ) -> FrontState:
-    """The state before anything is known."""
+    """The state before anything is known; the key scrambles the first generation."""
     dimensions, places, running = geometry.dimensions, 2 * population_size, None
     if surrogate is not None:
         places = max(places, surrogate.trials)
@@ -78,6 +82,7 @@ def start(
         next_trial=jnp.zeros((), jnp.int32),
         members=no_compromises(places, dimensions, objectives),
         seen=jnp.zeros((HISTORY,), jnp.uint32),
+        seed=scrambling(key, dimensions),
         running=running,
     )
 

@@ -15,8 +15,9 @@ from evotune.algorithms._archive import Archive, afresh, empty_archive, file
 from evotune.algorithms._breeding import CHILDREN, Breeding
 from evotune.algorithms._crossover import CROSSOVERS, Crossover
 from evotune.algorithms._cube import canonicalise
-from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
+from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import fingerprint, remember
+from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._mutation import MUTATIONS, Mutation
 from evotune.algorithms._population import Population, nobody, survive, told_trials
 from evotune.algorithms._selection import (
@@ -30,6 +31,7 @@ from evotune.algorithms._settings import (
     named,
     range_problem,
 )
+from evotune.algorithms._sobol import scrambling, sobol_points
 from evotune.algorithms._surrogate import SURROGATE, Surrogate, surrogate_problem
 from evotune.algorithms._trials import advance, next_trials
 
@@ -43,6 +45,7 @@ class GeneticState:
         next_trial: i32[], the next free trial number.
         population: The trials that may breed, best first.
         seen: u32[H], a table of the trials told so far, pending ones too.
+        seed: u32[D], which scrambling each dimension of the first points has.
         archive: What the surrogate learns from; None where there is none.
     """
 
@@ -50,11 +53,12 @@ class GeneticState:
     next_trial: jax.Array
     population: Population
     seen: jax.Array
+    seed: jax.Array
     archive: Archive | None = None
 
 
 jax.tree_util.register_dataclass(
-    GeneticState, ["next_trial", "population", "seen", "archive"], ["geometry"]
+    GeneticState, ["next_trial", "population", "seen", "seed", "archive"], ["geometry"]
 )
 
 
@@ -62,11 +66,11 @@ jax.tree_util.register_dataclass(
 class GeneticAlgorithm:
     """Breeds new trials from the best ones, and tries the children that promise most.
 
-    The first generation is a Latin hypercube. Then parents are selected, crossed and
-    mutated; of many more children than can be trained, a Gaussian process of all
-    trials so far (`Surrogate`) picks a batch that it expects to improve on the best,
-    each in its own way. A child that has been tried before, or is twice in the batch,
-    is mutated further.
+    The first generation is of a scrambled Sobol sequence. Then parents are selected,
+    crossed and mutated; of many more children than can be trained, a Gaussian process
+    of all trials so far (`Surrogate`) picks a batch that it expects to improve on the
+    best, each in its own way. A child that has been tried before, or is twice in the
+    batch, is mutated further.
 
     With ``surrogate=None`` children are tried as they are born. Their parents are a
     population of the best trials ever and the newest ones, so elites are never lost and
@@ -188,10 +192,9 @@ class GeneticAlgorithm:
         """The state before anything is known.
 
         Args:
-            key: Consumed; nothing is drawn from it.
+            key: Consumed; it scrambles the first generation.
             geometry: The space.
         """
-        del key
         size, dimensions, archive = self.population_size, geometry.dimensions, None
         if self.surrogate is not None:
             archive = empty_archive(self.surrogate.trials, size, dimensions)
@@ -200,6 +203,7 @@ class GeneticAlgorithm:
             next_trial=jnp.zeros((), jnp.int32),
             population=nobody(size, dimensions),
             seen=jnp.zeros((self.history_size,), jnp.uint32),
+            seed=scrambling(key, dimensions),
             archive=archive,
         )
 
@@ -214,26 +218,27 @@ class GeneticAlgorithm:
         shape, tries = (rows, dimensions), (self.attempts, rows, dimensions)
         # The counter goes in, so that a second ask with one key differs.
         key = key_after(key, state.next_trial)
-        u = uniforms(key, *((2 * rows,), (rows, 1), shape, shape, shape, tries, tries))
+        u = uniforms(key, *((2 * rows,), (rows, 1), shape, shape, tries, tries))
         breeding = self._breeding(dimensions)
-        sampled = latin_hypercube(u[3], u[4])
+        trial = next_trials(state.next_trial, rows)
         if self.surrogate is None or state.archive is None:
             known = jnp.sum(jnp.isfinite(state.population.fitness), dtype=jnp.int32)
             least = jnp.maximum(self.immigrants, rows - CHILDREN * known)
             # By trial: who is asked for one at a time is no immigrant every time.
-            place = next_trials(state.next_trial, rows) % rows
-            bred = (place >= least)[:, None]
+            bred = (trial % rows >= least)[:, None]
             children = breeding.cross(state.population, state.geometry, *u[:3])
+            sampled = initial_design(trial, rows, state.seed, u[3])
             start = jnp.where(bred, children, sampled)
         else:
             # No counter is negative, so that no other `ask` has this key.
             own = key_after(key, jnp.int32(-1))
+            sampled = sobol_points(trial, state.seed)
             start = self._chosen(self.surrogate, own, state, state.archive, sampled)
             bred = jnp.zeros((rows, 1), bool)
         x = breeding.mutate_until_new(
-            state.population, start, bred, state.seen, state.geometry, u[5], u[6]
+            state.population, start, bred, state.seen, state.geometry, u[4], u[5]
         )
-        return fresh(x, next_trials(state.next_trial, rows))
+        return fresh(x, trial)
 
     def _chosen(
         self,

@@ -35,9 +35,9 @@ class NSGA2:
     A trial that violates constraints less comes before one that violates them more,
     whatever its objectives; all constraints at 0 or below are satisfied.
 
-    The first generation is a Latin hypercube. Results may come back in any order within
-    a generation, in parts, or with failures, which do not breed. A child that has been
-    tried before is mutated further.
+    The first generation is of a scrambled Sobol sequence. Results may come back in any
+    order within a generation, in parts, or with failures, which do not breed. A child
+    that has been tried before is mutated further.
 
     With a `Surrogate`, a Gaussian process of each objective picks, of many more
     children than can be trained, those that are expected to add most to the hypervolume
@@ -72,7 +72,7 @@ class NSGA2:
         genetic algorithm: NSGA-II", with its operators and numbers. Differs from the
         paper: the index of crossover is 15, not 20; every coordinate crosses,
         categories are those of either parent or resampled, repeats are avoided, and the
-        first generation is stratified.
+        first generation is not random.
     """
 
     population_size: int = 64
@@ -108,12 +108,11 @@ class NSGA2:
         """The state before anything is known.
 
         Args:
-            key: Consumed; nothing is drawn from it.
+            key: Consumed; it scrambles the first generation.
             geometry: The space.
         """
-        del key
         sizes = self.population_size, self.objectives
-        return start(geometry, *sizes, self.surrogate)
+        return start(key, geometry, *sizes, self.surrogate)
 
     def ask(self, key: jax.Array, state: FrontState) -> Proposal:
         """N children of the N that survive.

@@ -76,7 +76,7 @@ class NSGA3:
         points and best values are those of the members, not of all trials ever, the
         extreme ones of the first front and in its units, so that no objective's scale
         counts; directions have one layer; every coordinate crosses; repeats are
-        avoided, and the first generation is stratified.
+        avoided, and the first generation is not random.
     """
 
     population_size: int = 64
@@ -134,11 +134,10 @@ class NSGA3:
         """The state before anything is known.
 
         Args:
-            key: Consumed; nothing is drawn from it.
+            key: Consumed; it scrambles the first generation.
             geometry: The space.
         """
-        del key
-        return start(geometry, self.population_size, self.objectives)
+        return start(key, geometry, self.population_size, self.objectives)
 
     def ask(self, key: jax.Array, state: FrontState) -> Proposal:
         """N children of the N that survive.

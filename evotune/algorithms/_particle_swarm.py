@@ -12,12 +12,14 @@ from evotune._contracts import EMPTY, Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._breeding import ATTEMPTS, renewed
 from evotune.algorithms._cube import canonicalise, cell_walls, is_categorical
-from evotune.algorithms._draws import key_after, latin_hypercube, uniforms
+from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
+from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._notes import Notes, no_notes, noted
 from evotune.algorithms._population import Population, nobody, with_results
 from evotune.algorithms._seats import seat_of, seated
 from evotune.algorithms._settings import count_problem, range_problem
+from evotune.algorithms._sobol import scrambling
 from evotune.algorithms._trials import advance, next_trials
 
 
@@ -32,6 +34,7 @@ class SwarmState:
         position: f32[N, D] with the trial that each particle has gone to last.
         velocity: f32[N, D], the step that led there.
         seen: u32[H], a table of the trials told so far, pending ones too.
+        seed: u32[D], which scrambling each dimension of the first points has.
     """
 
     geometry: Geometry
@@ -40,10 +43,13 @@ class SwarmState:
     position: Notes
     velocity: jax.Array
     seen: jax.Array
+    seed: jax.Array
 
 
 jax.tree_util.register_dataclass(
-    SwarmState, ["next_trial", "bests", "position", "velocity", "seen"], ["geometry"]
+    SwarmState,
+    ["next_trial", "bests", "position", "velocity", "seen", "seed"],
+    ["geometry"],
 )
 
 
@@ -64,8 +70,8 @@ class ParticleSwarm:
     before is mutated.
 
     Trial t is the next position of particle t modulo N. Results may come back in any
-    order, in parts, or with failures; a particle without a position is sampled. The
-    first objective counts.
+    order, in parts, or with failures; a particle without a position is sampled, and the
+    first N trials are of a scrambled Sobol sequence. The first objective counts.
 
     Args:
         population_size: N, particles and rows of every proposal.
@@ -89,8 +95,9 @@ class ParticleSwarm:
         Kennedy and Eberhart (1995), "Particle swarm optimization", with the constants
         of Clerc and Kennedy (2002), "The particle swarm: explosion, stability, and
         convergence in a multidimensional complex space". Differs from the papers:
-        particles start at rest, v is measured from where a particle was sent, and
-        discrete and categorical dimensions and repeats are treated as told above.
+        particles start at rest and not at random, v is measured from where a particle
+        was sent, and discrete and categorical dimensions and repeats are treated as
+        told above.
     """
 
     population_size: int = 64
@@ -116,10 +123,9 @@ class ParticleSwarm:
         """The state before anything is known.
 
         Args:
-            key: Consumed; nothing is drawn from it.
+            key: Consumed; it scrambles the first trials.
             geometry: The space.
         """
-        del key
         size, dimensions = self.population_size, geometry.dimensions
         return SwarmState(
             geometry=geometry,
@@ -128,6 +134,7 @@ class ParticleSwarm:
             position=no_notes(size, dimensions),
             velocity=jnp.zeros((size, dimensions), jnp.float32),
             seen=jnp.zeros((HISTORY,), jnp.uint32),
+            seed=scrambling(key, dimensions),
         )
 
     def ask(self, key: jax.Array, state: SwarmState) -> Proposal:
@@ -143,14 +150,15 @@ class ParticleSwarm:
         tries = (ATTEMPTS, *shape)
         draw = uniforms(
             key_after(key, state.next_trial),
-            *(shape, shape, shape, shape, shape, tries, tries),
+            *(shape, shape, shape, shape, tries, tries),
         )
         seat = seat_of(trial, rows)
         placed = state.position.trial[seat] != EMPTY
         moves = placed & jnp.isfinite(state.bests.fitness).any()
         moved = self._moved(state, seat, *draw[:3])
-        start = jnp.where(moves[:, None], moved, latin_hypercube(draw[3], draw[4]))
-        x = renewed(start, draw[5], draw[6], geometry, state.seen)
+        first = initial_design(trial, rows, state.seed, draw[3])
+        start = jnp.where(moves[:, None], moved, first)
+        x = renewed(start, draw[4], draw[5], geometry, state.seen)
         return fresh(x, trial)
 
     def tell(self, state: SwarmState, outcome: Outcome) -> SwarmState:

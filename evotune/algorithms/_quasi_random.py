@@ -11,15 +11,8 @@ import jax.numpy as jnp
 from evotune._contracts import Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._cube import canonicalise
-from evotune.algorithms._draws import fractions
 from evotune.algorithms._settings import batch_problem
-from evotune.algorithms._sobol import (
-    MOST_DIMENSIONS,
-    POINTS_LOG2,
-    direction_numbers,
-    owen_scramble,
-    sobol_words,
-)
+from evotune.algorithms._sobol import MOST_DIMENSIONS, scrambling, sobol_points
 from evotune.algorithms._trials import advance, next_trials
 
 
@@ -100,7 +93,7 @@ class QuasiRandomSearch:
         return QuasiRandomState(
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
-            seed=jax.random.bits(key, (geometry.dimensions,), jnp.uint32),
+            seed=scrambling(key, geometry.dimensions),
         )
 
     def ask(self, key: jax.Array, state: QuasiRandomState) -> Proposal:
@@ -112,13 +105,8 @@ class QuasiRandomSearch:
         """
         del key
         trial = next_trials(state.next_trial, self.batch_size)
-        index = trial.astype(jnp.uint32)
-        numbers = direction_numbers(state.geometry.dimensions)
-        words = sobol_words(index & jnp.uint32(2**POINTS_LOG2 - 1), numbers)
-        if self.scramble:
-            lap = (index >> jnp.uint32(POINTS_LOG2)) * jnp.uint32(0x9E3779B1)
-            words = owen_scramble(words, state.seed[None] ^ lap[:, None])
-        return fresh(canonicalise(fractions(words), state.geometry), trial)
+        x = sobol_points(trial, state.seed, scramble=self.scramble)
+        return fresh(canonicalise(x, state.geometry), trial)
 
     def tell(self, state: QuasiRandomState, outcome: Outcome) -> QuasiRandomState:
         """The state that has counted the trials of ``outcome``.

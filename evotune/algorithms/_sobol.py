@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from evotune.algorithms._draws import fractions
+from evotune.algorithms._joe_kuo import TABLED, tabled_numbers
+
 POINTS_LOG2 = 20
 """The sequence has 2^20 points; after them it starts again, scrambled otherwise."""
 
@@ -19,10 +22,6 @@ MOST_DIMENSIONS = 21201
 def direction_numbers(dimensions: int) -> np.ndarray:
     """The direction numbers v of Sobol's sequence, as 32-bit binary fractions.
 
-    Read off scipy's unscrambled points: as point i is the exclusive or of the v_k for
-    which bit k of i ^ (i >> 1) is set, v_0 is point 1, and v_k is that of point 2^k and
-    v_(k-1).
-
     Args:
         dimensions: D, from 1 to `MOST_DIMENSIONS`.
 
@@ -33,7 +32,18 @@ def direction_numbers(dimensions: int) -> np.ndarray:
         Joe and Kuo (2008), "Constructing Sobol sequences with better two-dimensional
         projections". Differs from the paper: none.
     """
-    from scipy.stats import qmc  # slow to import, and needed by this alone
+    if dimensions <= TABLED:
+        return tabled_numbers(dimensions, POINTS_LOG2)
+    return _scipy_numbers(dimensions)
+
+
+def _scipy_numbers(dimensions: int) -> np.ndarray:
+    """Direction numbers, u32[20, D], read off scipy's unscrambled points.
+
+    As point i is the exclusive or of the v_k for which bit k of i ^ (i >> 1) is set,
+    v_0 is point 1, and v_k is that of point 2^k and v_(k-1).
+    """
+    from scipy.stats import qmc  # a second to import, so that few dimensions do without
 
     sequence = qmc.Sobol(dimensions, scramble=False, bits=32)
     numbers = np.zeros((POINTS_LOG2, dimensions), np.uint32)
@@ -89,6 +99,40 @@ def owen_scramble(words: jax.Array, seed: jax.Array) -> jax.Array:
     for factor in (0x6C50B47C, 0xB82F1E52, 0xC7AFE638, 0x8D22F6E6):
         word = word ^ (word * jnp.uint32(factor))
     return _reversed_bits(word)
+
+
+def scrambling(key: jax.Array, dimensions: int) -> jax.Array:
+    """u32[D], which scrambling each dimension has: the same for all with the same key.
+
+    Args:
+        key: Consumed.
+        dimensions: D.
+    """
+    return jax.random.bits(key, (dimensions,), jnp.uint32)
+
+
+def sobol_points(
+    trial: jax.Array, seed: jax.Array, *, scramble: bool = True
+) -> jax.Array:
+    """The points of trials: trial t has point t of a scrambled Sobol sequence.
+
+    Args:
+        trial: i32[P], 0 or more; after 2^20 points come others of the same kind.
+        seed: u32[D], from `scrambling`. Dimensions beyond `MOST_DIMENSIONS` are those
+            from the first on, scrambled otherwise.
+        scramble: Whether ``seed`` is used.
+
+    Returns:
+        f32[P, D] in [0, 1).
+    """
+    index, dimensions = trial.astype(jnp.uint32), seed.shape[0]
+    numbers = direction_numbers(min(dimensions, MOST_DIMENSIONS))
+    numbers = numbers[:, np.arange(dimensions) % numbers.shape[1]]
+    words = sobol_words(index & jnp.uint32(2**POINTS_LOG2 - 1), numbers)
+    if scramble:
+        lap = (index >> jnp.uint32(POINTS_LOG2)) * jnp.uint32(0x9E3779B1)
+        words = owen_scramble(words, seed[None] ^ lap[:, None])
+    return fractions(words)
 
 
 def _reversed_bits(word: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ from scipy.stats import qmc
 
 from evotune._contracts import EMPTY, fresh
 from evotune.algorithms import LatinHypercubeSearch, QuasiRandomSearch, RandomSearch
+from evotune.algorithms._joe_kuo import TABLED
 from evotune.algorithms._sobol import (
     POINTS_LOG2,
     direction_numbers,
@@ -28,7 +29,7 @@ def _points(algorithm, dimensions, seed):
     return algorithm.ask(jax.random.key(seed + 1000), state).x
 
 
-@pytest.mark.parametrize("dimensions", [1, 3, 60])
+@pytest.mark.parametrize("dimensions", [1, 3, TABLED, TABLED + 1])
 @pytest.mark.parametrize("first", [0, 2**POINTS_LOG2 - 512])
 def test_unscrambled_points_are_those_of_scipy_bit_for_bit(dimensions, first) -> None:
     index = jnp.arange(first, first + 512, dtype=jnp.uint32)
