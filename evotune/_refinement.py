@@ -109,7 +109,7 @@ class Refinement:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds of all rounds: "compile", "train" and "total"."""
+        """Seconds of all rounds: "compile", "train", "search" and "total"."""
         return {
             name: sum(result.seconds[name] for result in self.rounds)
             for name in self.rounds[0].seconds

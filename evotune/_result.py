@@ -29,10 +29,12 @@ class Result:
     Attributes:
         study: The study, to go on with, or to ask for more.
         task: What was trained.
-        seconds: Seconds by what they went into: "compile", "train" and "total".
+        seconds: Seconds by what they went into: "compile", "train", "search" and
+            "total"; those of the search are of asking and telling the algorithm.
         profile: Where they went: ``print(result.profile)`` shows shares of compiling,
-            training, evaluating and idling, and by program blocks, seconds, lanes used,
-            and operations a second beside what the devices reach.
+            training, evaluating, searching and idling; what the search took for each
+            proposal; and by program blocks, seconds, lanes used, and operations a
+            second beside what the devices reach.
         confirmation: What `confirm` found last, which ``print`` and `report` show; None
             before it.
 
@@ -64,6 +66,7 @@ class Result:
         self.seconds = {
             "compile": engine.compile_seconds,
             "train": engine.run_seconds,
+            "search": engine.profile.search.seconds,
             "total": total_seconds,
         }
         self.profile = engine.profile

@@ -11,6 +11,7 @@ import numpy as np
 from evotune.engine._peak import peak_flops
 from evotune.engine._plan import ProgramSpec, table
 from evotune.engine._schedule import Block
+from evotune.engine._search_cost import SearchCost
 from evotune.engine._shares import Shares, Span, shares_of
 
 
@@ -58,6 +59,7 @@ class Profile:
         programs: One entry a program, in the order of the plan.
         compile_seconds: From the start of tracing to the end of the last compilation.
         compiling: The same, as the time when it began and ended.
+        search: What the search itself took.
         total_seconds: Of the whole run; NaN until it has ended.
     """
 
@@ -66,6 +68,7 @@ class Profile:
         self.programs = [ProgramProfile(spec=spec) for spec in specs]
         self.compile_seconds = 0.0
         self.compiling: Span = (0.0, 0.0)
+        self.search = SearchCost()
         self.total_seconds = np.nan
         self._ended = 0.0
         self._blocks: list[tuple[Span, float | None]] = []
@@ -88,14 +91,15 @@ class Profile:
 
     @property
     def host_seconds(self) -> float:
-        """In which devices waited for the search, the journal, callbacks.
+        """In which devices waited for the journal, decoding, callbacks.
 
-        NaN until the run has ended. Seconds of compiling are not among them.
+        NaN until the run has ended. Seconds of compiling and of the search are not
+        among them.
         """
         return self.total_seconds * self.shares().host
 
     def shares(self, seconds: float | None = None) -> Shares:
-        """What became of the time: compiling, training, evaluating, host, idle.
+        """What became of the time: compiling, training, evaluating, search, host, idle.
 
         Args:
             seconds: Of the last so many; None of the whole run, which is NaN before it
@@ -105,7 +109,8 @@ class Profile:
             ended = time.perf_counter()
         else:
             ended, seconds = self._ended, float(np.nan_to_num(self.total_seconds))
-        return shares_of((ended - seconds, ended), self._blocks, self.compiling)
+        window = ended - seconds, ended
+        return shares_of(window, self._blocks, self.compiling, self.search.spans)
 
     def end(self, total_seconds: float) -> None:
         """Notes that the whole run ends now, and how long it took."""
@@ -147,6 +152,8 @@ class Profile:
         ]
         if self.total_seconds > 0.0:
             lines.append(f"  of the time, devices {self.shares()}")
+        if self.search.proposals:
+            lines.append(f"  {self.search}")
         if any(program.spec.epoch_work for program in self.programs):
             lines.append(
                 f"  the devices reach {peak_flops() / 1e9:.3g} GFLOP/s in one large "

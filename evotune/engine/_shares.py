@@ -12,7 +12,7 @@ Span = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shares:
-    """Fractions of a span of time; those of the first four add up to 1.
+    """Fractions of a span of time; those of the first five add up to 1.
 
     Attributes:
         compile: In which programs were traced and compiled, and nothing trained; what
@@ -22,27 +22,31 @@ class Shares:
             part of ``train``. An estimate: they lie inside compiled programs, where
             nothing can be timed, so that a block's seconds are split by their part of
             its multiply-adds.
-        host: The rest: the search, the journal, callbacks.
-        idle: In which no block ran, so that the devices had nothing to do: ``compile``
-            and ``host`` together.
+        search: In which the algorithm was asked and told, and nothing was trained or
+            compiled.
+        host: The rest: the journal, decoding, callbacks.
+        idle: In which no block ran, so that the devices trained nobody: ``compile``,
+            ``search`` and ``host`` together.
     """
 
     compile: float
     train: float
     evaluate: float
+    search: float
     host: float
 
     @property
     def idle(self) -> float:
         """See the class."""
-        return self.compile + self.host
+        return self.compile + self.search + self.host
 
     def __str__(self) -> str:
         evaluates = not math.isnan(self.evaluate)
         evaluate = f", about {self.evaluate:.0%} evaluate" * evaluates
         return (
             f"{self.train:.0%} train{evaluate}, {self.idle:.0%} idle: "
-            f"{self.compile:.0%} compile, {self.host:.0%} host"
+            f"{self.compile:.0%} compile, {self.search:.0%} search, "
+            f"{self.host:.0%} host"
         )
 
 
@@ -50,6 +54,7 @@ def shares_of(
     window: Span,
     blocks: Sequence[tuple[Span, float | None]],
     compiling: Span,
+    searching: Sequence[Span] = (),
 ) -> Shares:
     """The shares of a window of time; NaN in one of no length.
 
@@ -58,11 +63,18 @@ def shares_of(
         blocks: When each block ran, one after the other, and the share of its
             arithmetic that is evaluation, None where unknown.
         compiling: From the start of tracing to the end of the last compilation.
+        searching: When the algorithm was asked and told, between blocks.
     """
     total = window[1] - window[0]
     if total <= 0.0:
         nothing = math.nan
-        return Shares(compile=nothing, train=nothing, evaluate=nothing, host=nothing)
+        return Shares(
+            compile=nothing,
+            train=nothing,
+            evaluate=nothing,
+            search=nothing,
+            host=nothing,
+        )
     ran = evaluated = meanwhile = 0.0
     for span, evaluation in blocks:
         seconds = _common(span, window)
@@ -72,12 +84,17 @@ def shares_of(
         evaluated += seconds * (math.nan if evaluation is None else evaluation)
         meanwhile += _common(span, _cut(compiling, window))
     compiled = max(0.0, _common(compiling, window) - meanwhile)
+    searched = sum(
+        _common(span, window) - _common(span, _cut(compiling, window))
+        for span in searching
+    )
     train = ran if math.isnan(evaluated) else ran - evaluated
     return Shares(
         compile=compiled / total,
         train=train / total,
         evaluate=evaluated / total,
-        host=max(0.0, total - ran - compiled) / total,
+        search=searched / total,
+        host=max(0.0, total - ran - compiled - searched) / total,
     )
 
 

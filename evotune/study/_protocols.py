@@ -39,7 +39,8 @@ class Engine(Protocol):
     the same time; and a method ``template(params)``, with the structure, shapes and
     dtypes of what ``member`` returns for a trial of these parameters, which lets a
     saved state be read back; and a ``profile``, whose ``members_per_second``,
-    ``utilisation`` and ``shares(seconds)`` the last line of a run shows. One of several
+    ``utilisation`` and ``shares(seconds)`` the last line of a run shows, and whose
+    ``search.note(step, seconds)`` counts what the search takes. One of several
     objectives has a mapping ``objectives`` of their names to their directions, and one
     that bounds something ``constraints``, the names of K.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -92,6 +95,8 @@ class Search:
         constraints: K of what is told; the engine's.
         structural: The dimensions that change the shape of what is trained; the first
             run fixes them, unless the algorithm was asked before it.
+        on_step: Is told "compile", "ask" or "tell" and the seconds that a step took
+            which ends now; None where nobody counts.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class Search:
         self.objectives = objectives
         self.constraints = 0
         self.structural: tuple[str, ...] = ()
+        self.on_step: Callable[[str, float], None] | None = None
         self._algorithm = algorithm
         self._space = space
         self._seed = np.uint32(seed)
@@ -136,9 +142,9 @@ class Search:
 
     def _asked(self, number: int) -> Proposal:
         """What the algorithm proposes with one key."""
-        proposal: Proposal = jax.device_get(
-            self._run.ask(self._algorithm, self._seed, np.uint32(number), self.state())
-        )
+        known = self._seed, np.uint32(number), self.state()
+        proposal = self._timed("ask", self._run.ask, self._algorithm, *known)
+        proposal = jax.device_get(proposal)
         x = np.asarray(proposal.x)[np.asarray(proposal.trial) != EMPTY]
         if not np.all((x >= 0) & (x <= 1)):
             raise EvotuneError(
@@ -165,16 +171,35 @@ class Search:
         rows = self._algorithm.batch_size
         if self._state is None:
             geometry = self._space.geometry(self.structural)
-            self._state = self._run.init(self._algorithm, geometry, self._seed)
+            known = self._algorithm, geometry, self._seed
+            self._state = self._timed("tell", self._run.init, *known)
         self.seal()
         if self._sealed:
-            self.settle()
+            with self._clock("compile"):
+                self.settle()
         sealed, self._sealed = self._sealed, []
         for outcome in sealed:
             for start in range(0, outcome.trial.shape[0], rows):
                 part = padded(outcome, start, rows, self.points)
-                self._state = self._run.tell(self._algorithm, self._state, part)
+                self._state = self._timed(
+                    "tell", self._run.tell, self._algorithm, self._state, part
+                )
         return self._state
+
+    def _timed(self, step: str, function: CachedFunction, *arguments: Any) -> Any:
+        """Calls a program, counting what compiling it and what running it takes."""
+        with self._clock("compile"):
+            function.compile(*arguments)
+        with self._clock(step):
+            return jax.block_until_ready(function(*arguments))
+
+    @contextlib.contextmanager
+    def _clock(self, step: str) -> Iterator[None]:
+        """Tells who counts how long the block took."""
+        start = time.perf_counter()
+        yield
+        if self.on_step is not None:
+            self.on_step(step, time.perf_counter() - start)
 
     def start_compiling(self) -> None:
         """Compiles ``tell`` in a thread, once there is a state.

@@ -373,11 +373,14 @@ class Study(Answers):
         listens = hasattr(engine, "on_event")
         if listens:
             engine.on_event = shown.event  # type: ignore[attr-defined]
+        cost = getattr(getattr(engine, "profile", None), "search", None)
+        self._ledger.asking().on_step = getattr(cost, "note", None)
         shown.start(self, engine, budget)
         try:
             run(self, self._ledger, engine, budget, callbacks, shown)
         finally:
             self.stopped_by, self._budget = budget.stopped_by, None
+            self._ledger.asking().on_step = None
             if listens:
                 engine.on_event = None  # type: ignore[attr-defined]
             shown.finish(self, engine, budget)

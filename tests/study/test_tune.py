@@ -36,7 +36,7 @@ def test_a_result_has_what_was_found(result):
     assert result.best_value == pytest.approx(expected, rel=1e-4)
     assert result.hyperparameters == {**result.best_params, "shift": 0.5}
     assert (result.direction, result.metric) == ("minimize", "value")
-    assert set(result.seconds) == {"compile", "train", "total"}
+    assert set(result.seconds) == {"compile", "train", "search", "total"}
     assert result.seconds["total"] > result.seconds["compile"] > 0
     assert len(result.plan.programs) == 1
     assert float(result.best_state) == pytest.approx(result.best_value)
