@@ -221,7 +221,7 @@ def test_a_search_that_stands_still_starts_afresh() -> None:
     assert set(state.archive.told.trial.tolist()) == {*range(40, 48), EMPTY}
     fresh_start = run.ask(jax.random.key(9), before)
     slices = np.sort(np.floor(np.asarray(fresh_start.x[:, 0]) * 8))
-    np.testing.assert_array_equal(slices, np.arange(8))  # a Latin hypercube again
+    np.testing.assert_array_equal(slices, np.arange(8))  # the sequence goes on
     late = run.tell(state, _foreign(8, fitness=np.full(8, 9.0)))
     forgotten = part(finish(proposal, np.full(8, 99.0)), np.arange(8) < 4)
     forgotten = dataclasses.replace(forgotten, trial=jnp.arange(8, dtype=jnp.int32))
