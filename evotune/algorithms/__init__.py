@@ -32,6 +32,7 @@ from evotune.algorithms._differential_evolution import DifferentialEvolution
 from evotune.algorithms._expected_improvement import log_expected_improvement
 from evotune.algorithms._genetic import GeneticAlgorithm
 from evotune.algorithms._grid import GridSearch, GridSizeError
+from evotune.algorithms._islands import Islands
 from evotune.algorithms._latin_hypercube import LatinHypercubeSearch
 from evotune.algorithms._lattice import GridLevelsError
 from evotune.algorithms._marginal_likelihood import Prior
@@ -71,6 +72,7 @@ __all__ = [
     "GridLevelsError",
     "GridSearch",
     "GridSizeError",
+    "Islands",
     "LatinHypercubeSearch",
     "Mutation",
     "ParticleSwarm",

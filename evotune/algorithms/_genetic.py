@@ -19,7 +19,8 @@ from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import fingerprint, remember
 from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._mutation import MUTATIONS, Mutation
-from evotune.algorithms._population import Population, nobody, survive, told_trials
+from evotune.algorithms._niching import niche_problems, niched, survive_in_niches
+from evotune.algorithms._population import Population, nobody, told_trials
 from evotune.algorithms._selection import (
     SELECTIONS,
     Selection,
@@ -111,6 +112,10 @@ class GeneticAlgorithm:
         history_size: H, the places of the table of past trials: n trials later, one of
             them is forgotten with a chance of about n / H.
         surrogate: Chooses among the children, or None.
+        niche_radius: Of trials within this distance of a better one, the root mean
+            square over dimensions in unit-cube lengths, none breeds and none is an
+            elite, so that several peaks are kept; 0 for no niches. Without a surrogate,
+            which has another way to look elsewhere.
 
     Raises:
         ValueError: If a setting is out of range or an operator's name is unknown; all
@@ -144,6 +149,7 @@ class GeneticAlgorithm:
     attempts: int = 8
     history_size: int = 65536
     surrogate: Surrogate | None = SURROGATE
+    niche_radius: float = 0.0
 
     def __post_init__(self) -> None:
         raise_all(self._problems(), ValueError, "GeneticAlgorithm")
@@ -179,6 +185,7 @@ class GeneticAlgorithm:
                 "mutation_strength", self.mutation_strength, ADAPTATIONS
             )
         problems += surrogate_problem(self.surrogate)
+        problems += niche_problems(self.niche_radius, self.surrogate)
         for name in ("tournament_size", "attempts", "history_size"):
             problems += count_problem(name, getattr(self, name), 1, "to mean anything")
         return problems
@@ -226,7 +233,9 @@ class GeneticAlgorithm:
             least = jnp.maximum(self.immigrants, rows - CHILDREN * known)
             # By trial: who is asked for one at a time is no immigrant every time.
             bred = (trial % rows >= least)[:, None]
-            children = breeding.cross(state.population, state.geometry, *u[:3])
+            geometry, radius = state.geometry, self.niche_radius
+            parents = niched(state.population, geometry, radius=radius)
+            children = breeding.cross(parents, geometry, *u[:3])
             sampled = initial_design(trial, rows, state.seed, u[3])
             start = jnp.where(bred, children, sampled)
         else:
@@ -274,10 +283,14 @@ class GeneticAlgorithm:
         x = canonicalise(outcome.x, state.geometry)
         next_trial = advance(state.next_trial, outcome.trial)
         elites = self.population_size // 4 if self.elites is None else self.elites
+        population = survive_in_niches(
+            *(state.population, outcome, x, elites, state.geometry),
+            radius=self.niche_radius,
+        )
         return dataclasses.replace(
             state,
             next_trial=next_trial,
-            population=survive(state.population, outcome, x, elites),
+            population=population,
             seen=remember(state.seen, outcome.trial, fingerprint(x)),
             archive=self._filed(state.archive, outcome, x, next_trial),
         )

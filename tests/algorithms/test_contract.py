@@ -63,6 +63,13 @@ class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
     geometries: ClassVar = FEW
 
 
+class TestGeneticAlgorithmInNiches(TestGeneticAlgorithm):
+    algorithm = ea.GeneticAlgorithm(
+        population_size=12, history_size=512, surrogate=None, niche_radius=0.2
+    )
+    geometries: ClassVar = FEW
+
+
 class TestDifferentialEvolution(AlgorithmContract):
     algorithm = ea.DifferentialEvolution(population_size=12)
     geometries: ClassVar = FEW
@@ -176,6 +183,26 @@ class TestStagedSearch(AlgorithmContract):
 
     def best(self, state):
         return float(state.best.fitness[0])
+
+
+class TestIslands(AlgorithmContract):
+    algorithm = ea.Islands(
+        inner=ea.GeneticAlgorithm(population_size=4, history_size=512, surrogate=None),
+        islands=3,
+        interval=12,
+    )
+    geometries: ClassVar = FEW
+
+    def best(self, state):
+        return float(state.inner.population.fitness.max())
+
+
+class TestIslandsOfSearchesThatWaitForGenerations(AlgorithmContract):
+    algorithm = ea.Islands(
+        inner=ea.CMAES(batch_size=4), islands=3, interval=12, migrants=2
+    )
+    geometries: ClassVar = {"mixed": GEOMETRIES["mixed"]}
+    rounding = 1e-5
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:
