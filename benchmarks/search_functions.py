@@ -128,7 +128,7 @@ def sides() -> dict[str, Side]:
 
 
 def changed() -> dict[str, Side]:
-    """evotune, and itself with one part changed at a time."""
+    """evotune, and itself with one part changed; and itself without a surrogate."""
     genetic = et.GeneticAlgorithm(population_size=BATCH)
     plain = dataclasses.replace(genetic, surrogate=None)
     found = {OURS: Side(search=genetic), "no surrogate": Side(search=plain)}
@@ -136,6 +136,12 @@ def changed() -> dict[str, Side]:
         surrogate = et.algorithms.Surrogate(**settings)
         search = dataclasses.replace(genetic, surrogate=surrogate)
         found[change] = Side(search=search)
+    niches = dataclasses.replace(plain, niche_radius=0.02)
+    found["no surrogate, niches"] = Side(search=niches)
+    for count in (2, 4):
+        inner = dataclasses.replace(plain, population_size=BATCH // count)
+        islands = et.algorithms.Islands(inner, islands=count)
+        found[f"no surrogate, {count} islands"] = Side(search=islands)
     return found
 
 

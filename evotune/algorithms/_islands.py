@@ -50,11 +50,11 @@ class Islands:
     Trial t belongs to island t modulo K, and is trial t // K of the search there. Each
     island has keys of its own, so all of them look elsewhere.
 
-    From trial to trial ``interval`` times 1, 2, 3, ..., each island sends the best
-    trials that it has found since the last such time to the next one, and the last
-    island to the first: a ring. They arrive in the place of the last ``migrants`` rows
-    of that island's next batch: if one of these turns out worse than the migrant, the
-    island is told the migrant's configuration and result under its number.
+    After each ``interval`` batches every island sends the best trials that it has found
+    in them to the next one, and the last island to the first: a ring. They arrive in
+    the place of the last ``migrants`` rows of that island's next batch: if one of these
+    turns out worse than the migrant, the island is told the migrant's configuration and
+    result under its number.
     So every trial is told once, under its own number, and any search can be an island,
     whether it counts generations, gives seats, or learns from all trials. What is
     replaced is unknown to the island alone, not to the study; a migrant is never sent
@@ -69,8 +69,8 @@ class Islands:
         inner: The search of each island, whose proposals must all be new trials. Its
             ``batch_size`` is the rows that an island has of each proposal.
         islands: K, how many there are.
-        interval: Trials of all islands from one migration to the next, a batch at
-            least; None for none, which is K searches alone.
+        interval: Batches from one migration to the next; None for none, which is K
+            searches alone.
         migrants: How many trials each island sends, at most the inner ``batch_size``.
 
     Raises:
@@ -81,7 +81,7 @@ class Islands:
         >>> import jax
         >>> from evotune.algorithms import DifferentialEvolution
         >>> from evotune.testing import choice, cube, floating
-        >>> search = Islands(inner=DifferentialEvolution(population_size=8), islands=2)
+        >>> search = Islands(DifferentialEvolution(population_size=8), islands=2)
         >>> state = search.init(jax.random.key(0), cube(floating(), choice(3)))
         >>> search.ask(jax.random.key(1), state).x.shape
         (16, 2)
@@ -93,9 +93,9 @@ class Islands:
         search of any kind need not have.
     """
 
-    inner: Algorithm
+    inner: Algorithm = dataclasses.field(kw_only=False)
     islands: int = 4
-    interval: int | None = 512
+    interval: int | None = 5
     migrants: int = 1
 
     def __post_init__(self) -> None:
@@ -113,9 +113,8 @@ class Islands:
                 f"they take the place of, but got `migrants={self.migrants}` and a "
                 f"batch of {self.inner.batch_size}. Use for example `migrants=1`."
             )
-        if not problems and self.interval is not None:
-            why = "the rows of a batch"
-            problems = count_problem("interval", self.interval, self.batch_size, why)
+        if self.interval is not None:
+            problems += count_problem("interval", self.interval, 1, "or None for never")
         raise_all(problems, ValueError, "Islands")
 
     @property
@@ -131,7 +130,9 @@ class Islands:
     @property
     def _period(self) -> int | None:
         """Trials from one migration to the next; None where there is none."""
-        return None if self.objectives is None else self.interval
+        if self.objectives is None or self.interval is None:
+            return None
+        return self.interval * self.batch_size
 
     def with_names(self, names: Sequence[str]) -> Islands:
         """The same islands, the inner search knowing dimensions by their index.

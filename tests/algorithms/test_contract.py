@@ -189,20 +189,12 @@ class TestIslands(AlgorithmContract):
     algorithm = ea.Islands(
         inner=ea.GeneticAlgorithm(population_size=4, history_size=512, surrogate=None),
         islands=3,
-        interval=12,
+        interval=1,
     )
     geometries: ClassVar = FEW
 
     def best(self, state):
         return float(state.inner.population.fitness.max())
-
-
-class TestIslandsOfSearchesThatWaitForGenerations(AlgorithmContract):
-    algorithm = ea.Islands(
-        inner=ea.CMAES(batch_size=4), islands=3, interval=12, migrants=2
-    )
-    geometries: ClassVar = {"mixed": GEOMETRIES["mixed"]}
-    rounding = 1e-5
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:

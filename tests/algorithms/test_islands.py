@@ -12,15 +12,38 @@ import pytest
 
 import evotune as et
 from evotune import algorithms as ea
-from evotune._contracts import EMPTY, Status, pending
+from evotune._contracts import EMPTY, Status, fresh, pending
 from evotune.algorithms import Islands
 from evotune.testing import choice, cube, finish, floating, part
 from evotune.testing._algorithm import harness
 from evotune.testing._haste import hasty_jit
 
+
+@dataclasses.dataclass(frozen=True)
+class Register:
+    """A search that proposes the middle, and counts results by trial number."""
+
+    batch_size: int = 4
+
+    def init(self, key, geometry):
+        del key, geometry
+        return jnp.zeros((64,), jnp.int32)
+
+    def ask(self, key, state):
+        del key
+        first = jnp.max(jnp.where(state > 0, jnp.arange(1, 65), 0))
+        trial = first.astype(jnp.int32) + jnp.arange(4, dtype=jnp.int32)
+        return fresh(jnp.full((4, 3), 0.5), trial)
+
+    def tell(self, state, outcome):
+        ended = (outcome.trial != EMPTY) & (outcome.status != Status.RUNNING)
+        place = jnp.where(ended, outcome.trial, 64)
+        return state.at[place].add(1, mode="drop")
+
+
 SPACE = cube(floating(), floating(), choice(3))
 GENETIC = ea.GeneticAlgorithm(population_size=6, history_size=256, surrogate=None)
-SEARCH = Islands(inner=GENETIC, islands=3, interval=18)
+SEARCH = Islands(GENETIC, islands=3, interval=1)
 
 
 def _batch(run, state, number, fitness=None):
@@ -53,7 +76,7 @@ def test_trials_are_dealt_to_the_islands_in_turn() -> None:
     ids=["genetic, bit by bit", "differential, but for rounding"],
 )
 def test_without_migration_each_island_is_the_search_alone(inner, rounding) -> None:
-    run = harness(Islands(inner=inner, islands=2, interval=None), SPACE)
+    run = harness(Islands(inner, islands=2, interval=None), SPACE)
     together, key = [], jax.random.key(3)
     state = run.algorithm.init(key, SPACE)
     for number in range(4):
@@ -128,6 +151,18 @@ def test_no_trial_is_sent_twice_or_sent_on() -> None:
     assert copies == {0: 1, 1: 1}
 
 
+def test_every_trial_is_told_once_and_under_its_own_number() -> None:
+    search = Islands(inner=Register(), islands=3, interval=1, migrants=2)
+    run = harness(search, SPACE)
+    state = run.start()
+    for number in range(5):
+        proposal, state = _batch(run, state, number, np.arange(12.0)[::-1])
+        assert proposal.trial.tolist() == list(range(12 * number, 12 * number + 12))
+    told = np.asarray(state.inner)
+    assert (told[:, :20] == 1).all()
+    assert (told[:, 20:] == 0).all()
+
+
 def test_several_migrants_take_the_places_of_several_trials() -> None:
     run = harness(dataclasses.replace(SEARCH, migrants=2), SPACE)
     proposal, state = _batch(run, run.start(), 0, np.arange(18.0))
@@ -155,7 +190,7 @@ def test_numbers_stay_unique_after_a_lone_trial_of_somebody_else() -> None:
 
 def test_fronts_and_their_constraints_travel() -> None:
     search = Islands(
-        inner=ea.NSGA2(population_size=6, objectives=2), islands=2, interval=12
+        inner=ea.NSGA2(population_size=6, objectives=2), islands=2, interval=1
     )
     state = search.init(jax.random.key(0), SPACE)
     tell = hasty_jit(search.tell)
@@ -186,7 +221,7 @@ def test_a_study_asks_islands_one_by_one_and_by_name() -> None:
     inner = ea.StagedSearch(
         stages=["rate", "width"], trials=4, inner=ea.RandomSearch(batch_size=2)
     )
-    study = et.Study(space, algorithm=Islands(inner=inner, islands=2), seed=0)
+    study = et.Study(space, algorithm=Islands(inner, islands=2), seed=0)
     for number in range(8):
         (trial,) = study.ask(1)
         assert trial.number == number
@@ -210,11 +245,11 @@ def test_islands_rank_as_many_objectives_as_their_search() -> None:
         ({"islands": 1}, "`islands` must be an integer of at least 2"),
         ({"migrants": 0}, "`migrants` must be an integer of at least 1"),
         ({"migrants": 7}, "`migrants` must be at most the `batch_size` of `inner`"),
-        ({"interval": 23}, "`interval` must be an integer of at least 24"),
+        ({"interval": 0}, "`interval` must be an integer of at least 1, or None"),
     ],
 )
 def test_bad_settings_are_named_with_the_way_out(settings, words) -> None:
     with pytest.raises(ValueError, match=rf"{words}.*Use for example"):
-        Islands(inner=GENETIC, **settings)
+        Islands(GENETIC, **settings)
     with pytest.raises(TypeError, match=r"`inner` must be an algorithm.*Use for"):
         Islands(inner=GENETIC.population_size)
