@@ -122,3 +122,10 @@ def test_every_side_has_a_form_that_can_be_asked_for() -> None:
         can = hasattr(side.search, "ask") or callable(side.search)
         assert can or search_functions.missing(side.needs)
         assert set(side.kinds) <= set(_functions.SUITES)
+
+
+def test_every_side_of_the_ablation_asks_for_a_batch() -> None:
+    named = search_functions.changed()
+    assert search_functions.OURS in named
+    for side in named.values():
+        assert side.search.batch_size == search_functions.BATCH

@@ -114,8 +114,8 @@ class GeneticAlgorithm:
         surrogate: Chooses among the children, or None.
         niche_radius: Of trials within this distance of a better one, the root mean
             square over dimensions in unit-cube lengths, none breeds and none is an
-            elite, so that several peaks are kept; 0 for no niches. Without a surrogate,
-            which has another way to look elsewhere.
+            elite, so that several peaks are kept; 0 for no niches. Only without a
+            surrogate, which looks elsewhere by itself.
 
     Raises:
         ValueError: If a setting is out of range or an operator's name is unknown; all

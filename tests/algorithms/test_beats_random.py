@@ -138,6 +138,7 @@ METHODS = {
     "swarm": ea.ParticleSwarm(),
     "cma_es": ea.CMAES(),
     "staged": ea.StagedSearch(stages=[(0, 1), (2, 3), (4, 5)]),
+    "islands": ea.Islands(ea.GeneticAlgorithm(population_size=16, surrogate=None)),
 }
 
 PAIRS = [
@@ -147,6 +148,7 @@ PAIRS = [
     ("swarm", "bowl"),
     ("cma_es", "bowl"),
     ("staged", "ripples"),
+    ("islands", "ripples"),
 ]
 """Each method where its own strength shows, the default one everywhere."""
 
