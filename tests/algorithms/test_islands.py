@@ -110,6 +110,20 @@ def test_the_best_of_each_island_arrives_at_the_next_in_a_ring() -> None:
         assert (own.fitness[among] == 0.0).all()
 
 
+def test_islands_meet_every_few_batches_and_send_the_best_of_them() -> None:
+    run = harness(dataclasses.replace(SEARCH, interval=2), SPACE)
+    first, state = _batch(run, run.start(), 0, np.arange(18.0))
+    _, state = _batch(run, state, 1, np.zeros(18))
+    for island in range(3):  # nobody has come so far
+        assert sorted(_of(state, island).population.fitness) == [0.0] * 5 + [
+            15 + island
+        ]
+    _, state = _batch(run, state, 2, np.zeros(18))
+    own = _of(state, 1).population
+    (place,) = np.flatnonzero(own.trial == 17)
+    np.testing.assert_array_equal(own.x[place], np.asarray(first.x)[15])
+
+
 def test_a_new_trial_that_is_better_does_not_give_way() -> None:
     run = harness(SEARCH, SPACE)
     _, state = _batch(run, run.start(), 0, np.zeros(18))
