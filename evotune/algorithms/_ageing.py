@@ -15,14 +15,37 @@ from evotune.algorithms._breeding import mutate_until_new
 from evotune.algorithms._cube import active, canonicalise, levels_of
 from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
-from evotune.algorithms._genetic import GeneticState
 from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._mutation import gaussian_mutation
-from evotune.algorithms._population import nobody, survive
+from evotune.algorithms._population import Population, nobody, survive
 from evotune.algorithms._selection import tournament_selection
 from evotune.algorithms._settings import count_problem, range_problem
 from evotune.algorithms._sobol import scrambling
 from evotune.algorithms._trials import advance, next_trials
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AgeingState:
+    """What ageing evolution knows.
+
+    Attributes:
+        geometry: The space, static.
+        next_trial: i32[], the next free trial number.
+        population: The newest trials, best first.
+        seen: u32[H], a table of the trials told so far, pending ones too.
+        seed: u32[D], which scrambling each dimension of the first points has.
+    """
+
+    geometry: Geometry
+    next_trial: jax.Array
+    population: Population
+    seen: jax.Array
+    seed: jax.Array
+
+
+jax.tree_util.register_dataclass(
+    AgeingState, ["next_trial", "population", "seen", "seed"], ["geometry"]
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,14 +107,14 @@ class AgeingEvolution:
         problems += range_problem("mutation_strength", strength, 0, 1, "0.2")
         raise_all(problems, ValueError, "AgeingEvolution")
 
-    def init(self, key: jax.Array, geometry: Geometry) -> GeneticState:
+    def init(self, key: jax.Array, geometry: Geometry) -> AgeingState:
         """The state before anything is known.
 
         Args:
             key: Consumed; it scrambles the first N trials.
             geometry: The space.
         """
-        return GeneticState(
+        return AgeingState(
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
             population=nobody(self.population_size, geometry.dimensions),
@@ -99,7 +122,7 @@ class AgeingEvolution:
             seed=scrambling(key, geometry.dimensions),
         )
 
-    def ask(self, key: jax.Array, state: GeneticState) -> Proposal:
+    def ask(self, key: jax.Array, state: AgeingState) -> Proposal:
         """P children of the population, or samples where it is not complete.
 
         Args:
@@ -133,7 +156,7 @@ class AgeingEvolution:
         )
         return fresh(x, trial)
 
-    def tell(self, state: GeneticState, outcome: Outcome) -> GeneticState:
+    def tell(self, state: AgeingState, outcome: Outcome) -> AgeingState:
         """The state that knows ``outcome``.
 
         Args:

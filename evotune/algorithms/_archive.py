@@ -24,15 +24,13 @@ class Archive:
             infeasible are known as such, with fitness `WORST`; those that failed or
             were pruned say nothing about their configuration, and are left out.
         running: The newest trials that are under way, fitness 0.
-        start: i32[], the first trial that counts; what came before is forgotten.
     """
 
     told: Population
     running: Population
-    start: jax.Array
 
 
-jax.tree_util.register_dataclass(Archive, ["told", "running", "start"], [])
+jax.tree_util.register_dataclass(Archive, ["told", "running"], [])
 
 
 def empty_archive(size: int, running: int, dimensions: int) -> Archive:
@@ -46,21 +44,18 @@ def empty_archive(size: int, running: int, dimensions: int) -> Archive:
     return Archive(
         told=nobody(size, dimensions),
         running=nobody(running, dimensions),
-        start=jnp.zeros((), jnp.int32),
     )
 
 
 def file(archive: Archive, outcome: Outcome, x: jax.Array) -> Archive:
     """The archive after some results; half of its places are kept for the best.
 
-    Results of trials that came before its start are left out.
-
     Args:
         archive: Before.
         outcome: P rows, in any order.
         x: f32[P, D], the canonical rows of the outcome.
     """
-    known = (outcome.trial != EMPTY) & (outcome.trial >= archive.start)
+    known = outcome.trial != EMPTY
     runs = known & (outcome.status == Status.RUNNING)
     trial = jnp.where(known & ~runs, outcome.trial, EMPTY)
     elites = archive.told.trial.shape[0] // 2
@@ -69,27 +64,6 @@ def file(archive: Archive, outcome: Outcome, x: jax.Array) -> Archive:
     underway = jnp.where(runs, jnp.float32(0.0), -jnp.inf)
     running = merge(archive.running, outcome.trial, underway, x, 0)
     return dataclasses.replace(archive, told=told, running=running)
-
-
-def afresh(
-    archive: Archive, told: jax.Array, trials: jax.Array, patience: int
-) -> Archive:
-    """The archive; one of nobody if it is long since there was a new best trial.
-
-    Args:
-        archive: Before.
-        told: i32[P], the trials whose results have just come, or EMPTY; where none has,
-            there is no reason to give up.
-        trials: i32[], how many there have been: the next one's number.
-        patience: Trials without a better one, after which all are forgotten.
-    """
-    places, dimensions = archive.told.x.shape
-    best = archive.told.trial[0]
-    newest = jnp.where(best == EMPTY, archive.start, best)
-    stale = (trials - newest > patience) & (told != EMPTY).any()
-    empty = empty_archive(places, archive.running.trial.shape[0], dimensions)
-    empty = dataclasses.replace(empty, start=trials)
-    return jax.tree.map(lambda new, old: jnp.where(stale, new, old), empty, archive)
 
 
 def _lesson(outcome: Outcome) -> jax.Array:

@@ -7,26 +7,18 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from evotune._contracts import EMPTY, Geometry, Outcome, Proposal, Status, fresh
+from evotune._contracts import Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._breeding import ATTEMPTS, renewed
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._differences import STRATEGIES, rivals
-from evotune.algorithms._draws import key_after, salted_key, trial_uniforms, uniforms
+from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import HISTORY, fingerprint, remember
 from evotune.algorithms._initial_design import initial_design
-from evotune.algorithms._notes import Notes, look_up, no_notes, noted
-from evotune.algorithms._population import Population, nobody, with_results
-from evotune.algorithms._seats import holders, seat_of, seated
+from evotune.algorithms._seats import Seats, contested, free_seats
 from evotune.algorithms._settings import count_problem, name_problem, range_problem
 from evotune.algorithms._sobol import scrambling
 from evotune.algorithms._trials import advance, next_trials
-
-_PENDING = 4
-"""Generations under way at once whose control numbers are remembered."""
-
-_FIRST = (0.5, 0.9)
-"""F and CR to begin with."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,28 +28,20 @@ class DifferentialState:
     Attributes:
         geometry: The space, static.
         next_trial: i32[], the next free trial number.
-        population: The best trial of each of N seats, in the order of seats.
-        control: f32[N, 2], F and CR that the holder of each seat was made with.
-        planned: F and CR of trials under way.
+        seats: The best trial of each of N seats, and the F and CR that made it.
         seen: u32[H], a table of the trials told so far, pending ones too.
         seed: u32[D], which scrambling each dimension of the first points has.
-        salt: u32[2], the key that control numbers are drawn with.
     """
 
     geometry: Geometry
     next_trial: jax.Array
-    population: Population
-    control: jax.Array
-    planned: Notes
+    seats: Seats
     seen: jax.Array
     seed: jax.Array
-    salt: jax.Array
 
 
 jax.tree_util.register_dataclass(
-    DifferentialState,
-    ["next_trial", "population", "control", "planned", "seen", "seed", "salt"],
-    ["geometry"],
+    DifferentialState, ["next_trial", "seats", "seen", "seed"], ["geometry"]
 )
 
 
@@ -144,12 +128,9 @@ class DifferentialEvolution:
         return DifferentialState(
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
-            population=nobody(size, geometry.dimensions),
-            control=jnp.tile(jnp.asarray([_FIRST], jnp.float32), (size, 1)),
-            planned=no_notes(_PENDING * size, 2),
+            seats=free_seats(words[-2:], size, size, geometry.dimensions),
             seen=jnp.zeros((HISTORY,), jnp.uint32),
             seed=words[:-2],
-            salt=words[-2:],
         )
 
     def ask(self, key: jax.Array, state: DifferentialState) -> Proposal:
@@ -167,13 +148,11 @@ class DifferentialEvolution:
             key_after(key, state.next_trial),
             *((rows, 5), shape, shape, shape, shape, tries, tries),
         )
-        seat = seat_of(trial, rows)
-        known = jnp.isfinite(state.population.fitness)
+        holders, seat = state.seats.holders, state.seats.seat(trial)
+        known = jnp.isfinite(holders.fitness)
         bred = known[seat] & (jnp.sum(known, dtype=jnp.int32) >= 4)
-        control = self._control(state, trial)
-        made = rivals(
-            self.strategy, state.population, geometry, seat, control, *draw[:4]
-        )
+        control = self._control(state.seats, trial)
+        made = rivals(self.strategy, holders, geometry, seat, control, *draw[:4])
         first = initial_design(trial, rows, state.seed, draw[4])
         start = jnp.where(bred[:, None], made, first)
         x = renewed(start, draw[5], draw[6], geometry, state.seen)
@@ -189,30 +168,17 @@ class DifferentialEvolution:
             state: The state before.
             outcome: Any rows, in any order.
         """
-        seats = self.population_size
         x = canonicalise(outcome.x, state.geometry)
-        running = (outcome.status == Status.RUNNING) & (outcome.trial != EMPTY)
-        own = self._control(state, outcome.trial)
-        noted_control, found = look_up(state.planned, outcome.trial)
-        used = jnp.where(found[:, None], noted_control, own)
-        everyone = with_results(state.population, outcome, x)
-        place, taken = holders(everyone, seats)
-        control = jnp.concatenate([state.control, used])[place]
         return dataclasses.replace(
             state,
             next_trial=advance(state.next_trial, outcome.trial),
-            population=seated(everyone, seats),
-            control=jnp.where(taken[:, None], control, state.control),
-            planned=noted(state.planned, jnp.where(running, outcome.trial, EMPTY), own),
+            seats=contested(state.seats, outcome, x),
             seen=remember(state.seen, outcome.trial, fingerprint(x)),
         )
 
-    def _control(self, state: DifferentialState, trial: jax.Array) -> jax.Array:
-        """f32[P, 2], F and CR of the trials that `ask` makes of ``state``."""
-        u = trial_uniforms(salted_key(state.salt), trial, 4)
-        seat = seat_of(trial, self.population_size)
-        anew = u[:, :2] * jnp.asarray([[0.9, 1.0]]) + jnp.asarray([[0.1, 0.0]])
-        control = jnp.where(u[:, 2:] < 0.1, anew, state.control[seat])
+    def _control(self, seats: Seats, trial: jax.Array) -> jax.Array:
+        """f32[P, 2], F and CR of some trials: as drawn, or as they were set."""
+        control = seats.drawn(trial)
         for column, fixed in enumerate((self.differential_weight, self.crossover_rate)):
             if fixed is not None:
                 control = control.at[:, column].set(fixed)

@@ -11,16 +11,17 @@ import jax.numpy as jnp
 from evotune._contracts import EMPTY, Geometry, Outcome, Proposal, fresh
 from evotune._errors import raise_all
 from evotune.algorithms._adaptation import ADAPTATIONS, Adaptation, constant_strength
-from evotune.algorithms._archive import Archive, afresh, empty_archive, file
-from evotune.algorithms._breeding import CHILDREN, Breeding
+from evotune.algorithms._archive import Archive, empty_archive, file
+from evotune.algorithms._breeding import Breeding
+from evotune.algorithms._children import children_of_seats
 from evotune.algorithms._crossover import CROSSOVERS, Crossover
 from evotune.algorithms._cube import canonicalise
 from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import fingerprint, remember
 from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._mutation import MUTATIONS, Mutation
-from evotune.algorithms._niching import niche_problems, niched, survive_in_niches
-from evotune.algorithms._population import Population, nobody, told_trials
+from evotune.algorithms._niching import niche_problems, standing
+from evotune.algorithms._seats import Seats, begun_again, contested, free_seats
 from evotune.algorithms._selection import (
     SELECTIONS,
     Selection,
@@ -32,9 +33,16 @@ from evotune.algorithms._settings import (
     named,
     range_problem,
 )
-from evotune.algorithms._sobol import scrambling, sobol_points
+from evotune.algorithms._sobol import scrambling
 from evotune.algorithms._surrogate import SURROGATE, Surrogate, surrogate_problem
 from evotune.algorithms._trials import advance, next_trials
+
+_SLOW = 8
+"""Generations over which differences come to their share: at first they are steps of
+the size of the cube."""
+
+_BORN, _PICKED = -1, -(1 << 30)
+"""Counters that no trial has, for keys that no other `ask` has."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +52,7 @@ class GeneticState:
     Attributes:
         geometry: The space, static.
         next_trial: i32[], the next free trial number.
-        population: The trials that may breed, best first.
+        seats: The trials that may breed.
         seen: u32[H], a table of the trials told so far, pending ones too.
         seed: u32[D], which scrambling each dimension of the first points has.
         archive: What the surrogate learns from; None where there is none.
@@ -52,14 +60,14 @@ class GeneticState:
 
     geometry: Geometry
     next_trial: jax.Array
-    population: Population
+    seats: Seats
     seen: jax.Array
     seed: jax.Array
     archive: Archive | None = None
 
 
 jax.tree_util.register_dataclass(
-    GeneticState, ["next_trial", "population", "seen", "seed", "archive"], ["geometry"]
+    GeneticState, ["next_trial", "seats", "seen", "seed", "archive"], ["geometry"]
 )
 
 
@@ -67,33 +75,30 @@ jax.tree_util.register_dataclass(
 class GeneticAlgorithm:
     """Breeds new trials from the best ones, and tries the children that promise most.
 
-    The first generation is of a scrambled Sobol sequence. Then parents are selected,
-    crossed and mutated; of many more children than can be trained, a Gaussian process
-    of all trials so far (`Surrogate`) picks a batch that it expects to improve on the
-    best, each in its own way. A child that has been tried before, or is twice in the
-    batch, is mutated further.
+    The first generation is of a scrambled Sobol sequence. Each trial competes for a
+    seat of the population, its number modulo N, and takes it if it is at least as good
+    as who holds it: the best are never lost and never trained again, and no family
+    takes all seats at once. Half of the children are crossed and mutated from selected
+    parents, half are moved by differences between holders, as in differential
+    evolution, by weights that adapt themselves; of the first eight generations fewer
+    are. A child that has been tried before, or is twice in the batch, is mutated
+    further.
 
-    With ``surrogate=None`` children are tried as they are born. Their parents are a
-    population of the best trials ever and the newest ones, so elites are never lost and
-    never trained again; with a surrogate they are the best trials of its archive.
+    While few trials are known, many more children are born than can be trained, and a
+    Gaussian process of all trials so far (`Surrogate`) picks those that it expects to
+    improve on the best, each in its own way.
+
+    After ``patience`` generations without a better trial the search starts again
+    elsewhere, with twice the seats and without a surrogate: where one is, its optimum
+    has been found, and a larger population sees further.
 
     Results may come back in any order, in parts, or with failures; `ask` breeds from
     what is known. A trial that diverged, failed, was pruned or is infeasible does not
     breed; the surrogate learns from those that diverged or are infeasible to keep
     away. The first objective counts.
 
-    The operators' defaults were chosen without a surrogate, on nine synthetic functions
-    of 3 to 12 mixed dimensions, with noise, plateaus, traps and conditions. There, with
-    64 new seeds, the trial that looked best was truly better than that of random search
-    at equal trials in 90 % of the pairs after 4 generations of 64, 93 % after 10 and
-    91 % after 20, and on each function in at least 69 %.
-
     Args:
-        population_size: N, trials of a generation and places of the population.
-        elites: How many of the best trials ever stay in the population whatever their
-            age; a quarter of it if None. The newest trials have the other places.
-        immigrants: Rows of each proposal that are sampled afresh; without a surrogate,
-            which looks all over the space by itself.
+        population_size: N, trials of a generation and seats of the first population.
         selection: "tournament", "linear_rank", "roulette" or "truncation", or a
             function ``(u, fitness) -> places``.
         tournament_size: Contestants of each tournament, for selection "tournament".
@@ -106,16 +111,20 @@ class GeneticAlgorithm:
         mutation_strength: The size of a step in unit-cube lengths: "spread" follows the
             population, "constant" or a number stays, or a function ``(x, fitness) ->
             f32[1, D]``.
+        differing: The share of children that are moved by differences, in [0, 1].
         attempts: How often a repeated row is changed before it is proposed as it is:
             the first half of the attempts mutate, each at twice the rate, the others
             sample afresh. 1 allows duplicates.
         history_size: H, the places of the table of past trials: n trials later, one of
             them is forgotten with a chance of about n / H.
+        patience: Generations without a better trial after which the search starts
+            again; None for never.
+        doublings: How often the number of seats doubles; later starts keep it.
         surrogate: Chooses among the children, or None.
         niche_radius: Of trials within this distance of a better one, the root mean
-            square over dimensions in unit-cube lengths, none breeds and none is an
-            elite, so that several peaks are kept; 0 for no niches. Only without a
-            surrogate, which looks elsewhere by itself.
+            square over dimensions in unit-cube lengths, none is selected and none takes
+            the seat of the best of another niche, so that several peaks are kept; 0 for
+            no niches. Only without a surrogate, which looks elsewhere by itself.
 
     Raises:
         ValueError: If a setting is out of range or an operator's name is unknown; all
@@ -131,14 +140,15 @@ class GeneticAlgorithm:
 
     Reference:
         Goldberg (1989), "Genetic Algorithms in Search, Optimization and Machine
-        Learning"; each operator names its own. Differs from the book: elites are kept
-        with their scores instead of being evaluated again, a steady stream of results
-        takes the place of generations, and a surrogate chooses among the children.
+        Learning"; seats and differences as Storn and Price (1997), "Differential
+        evolution"; restarts as Auger and Hansen (2005), "A restart CMA evolution
+        strategy with increasing population size"; each operator names its own. Differs
+        from the book: a steady stream of results takes the place of generations, a
+        child replaces the holder of its seat and not its parents, and a surrogate
+        chooses among the first children.
     """
 
     population_size: int = 64
-    elites: int | None = None
-    immigrants: int = 1
     selection: str | Selection = "tournament"
     tournament_size: int = 8
     crossover: str | Crossover = "blend"
@@ -146,8 +156,11 @@ class GeneticAlgorithm:
     mutation: str | Mutation = "gaussian"
     mutation_rate: float | None = None
     mutation_strength: str | float | Adaptation = "spread"
+    differing: float = 0.5
     attempts: int = 8
     history_size: int = 65536
+    patience: int | None = 16
+    doublings: int = 2
     surrogate: Surrogate | None = SURROGATE
     niche_radius: float = 0.0
 
@@ -156,27 +169,15 @@ class GeneticAlgorithm:
 
     def _problems(self) -> list[str]:
         """What is wrong with the settings."""
-        size = self.population_size
-        problems = count_problem("population_size", size, 2, "two parents to a child")
-        if not problems:
-            if self.elites is not None and not 0 <= self.elites < size:
-                problems.append(
-                    f"`elites` must be from 0 to `population_size - 1`, so that new "
-                    f"trials have a place, but got `elites={self.elites}` and "
-                    f"`population_size={size}`. Use for example `elites={size // 4}`."
-                )
-            if not 0 <= self.immigrants <= size:
-                problems.append(
-                    f"`immigrants` must be from 0 to `population_size`, but got "
-                    f"`immigrants={self.immigrants}` and `population_size={size}`. "
-                    f"Use for example `immigrants=1`."
-                )
+        problems = count_problem(
+            "population_size", self.population_size, 2, "two parents to a child"
+        )
         problems += choice_problem("selection", self.selection, SELECTIONS)
         problems += choice_problem("crossover", self.crossover, CROSSOVERS)
         problems += choice_problem("mutation", self.mutation, MUTATIONS)
-        problems += range_problem("crossover_rate", self.crossover_rate, 0, 1, "0.9")
-        if self.mutation_rate is not None:
-            problems += range_problem("mutation_rate", self.mutation_rate, 0, 1, "0.1")
+        for name in ("crossover_rate", "mutation_rate", "differing"):
+            if getattr(self, name) is not None:
+                problems += range_problem(name, getattr(self, name), 0, 1, "0.5")
         if isinstance(self.mutation_strength, int | float):
             strength = self.mutation_strength
             problems += range_problem("mutation_strength", strength, 0, 1, "0.1")
@@ -188,6 +189,9 @@ class GeneticAlgorithm:
         problems += niche_problems(self.niche_radius, self.surrogate)
         for name in ("tournament_size", "attempts", "history_size"):
             problems += count_problem(name, getattr(self, name), 1, "to mean anything")
+        problems += count_problem("doublings", self.doublings, 0, "of the seats")
+        if self.patience is not None:
+            problems += count_problem("patience", self.patience, 1, "or None for ever")
         return problems
 
     @property
@@ -199,18 +203,20 @@ class GeneticAlgorithm:
         """The state before anything is known.
 
         Args:
-            key: Consumed; it scrambles the first generation.
+            key: Consumed; the first trials, F and CR of differences are drawn with it.
             geometry: The space.
         """
         size, dimensions, archive = self.population_size, geometry.dimensions, None
         if self.surrogate is not None:
             archive = empty_archive(self.surrogate.trials, size, dimensions)
+        words = scrambling(key, dimensions + 2)
+        most = size if self.patience is None else size * 2**self.doublings
         return GeneticState(
             geometry=geometry,
             next_trial=jnp.zeros((), jnp.int32),
-            population=nobody(size, dimensions),
+            seats=free_seats(words[-2:], size, most, dimensions),
             seen=jnp.zeros((self.history_size,), jnp.uint32),
-            seed=scrambling(key, dimensions),
+            seed=words[:-2],
             archive=archive,
         )
 
@@ -221,55 +227,63 @@ class GeneticAlgorithm:
             key: Consumed.
             state: Only read.
         """
-        rows, dimensions = self.population_size, state.geometry.dimensions
-        shape, tries = (rows, dimensions), (self.attempts, rows, dimensions)
+        rows, geometry = self.population_size, state.geometry
+        trial = next_trials(state.next_trial, rows)
+        breeding = self._breeding(geometry.dimensions)
+        shape, tries = (rows, geometry.dimensions), (self.attempts, rows)
         # The counter goes in, so that a second ask with one key differs.
         key = key_after(key, state.next_trial)
-        u = uniforms(key, *((2 * rows,), (rows, 1), shape, shape, tries, tries))
-        breeding = self._breeding(dimensions)
-        trial = next_trials(state.next_trial, rows)
-        if self.surrogate is None or state.archive is None:
-            known = jnp.sum(jnp.isfinite(state.population.fitness), dtype=jnp.int32)
-            least = jnp.maximum(self.immigrants, rows - CHILDREN * known)
-            # By trial: who is asked for one at a time is no immigrant every time.
-            bred = (trial % rows >= least)[:, None]
-            geometry, radius = state.geometry, self.niche_radius
-            parents = niched(state.population, geometry, radius=radius)
-            children = breeding.cross(parents, geometry, *u[:3])
-            sampled = initial_design(trial, rows, state.seed, u[3])
-            start = jnp.where(bred, children, sampled)
-        else:
-            # No counter is negative, so that no other `ask` has this key.
-            own = key_after(key, jnp.int32(-1))
-            sampled = sobol_points(trial, state.seed)
-            start = self._chosen(self.surrogate, own, state, state.archive, sampled)
-            bred = jnp.zeros((rows, 1), bool)
+        u = uniforms(key, shape, (*tries, shape[1]), (*tries, shape[1]))
+        born = children_of_seats(
+            *(key_after(key, jnp.int32(_BORN)), state.seats, trial),
+            *(breeding, geometry, self._differing(state.seats, trial)),
+            niche_radius=self.niche_radius,
+        )
+        first = initial_design(
+            *(trial, state.seats.size, state.seed, u[0]), start=state.seats.start
+        )
+        start = jnp.where(born.ready[:, None], born.x, first)
+        bred = born.ready & born.crossed
+        if self.surrogate is not None:
+            picked, x = self._picked(
+                self.surrogate, key_after(key, jnp.int32(_PICKED)), state, trial
+            )
+            start, bred = jnp.where(picked[:, None], x, start), bred & ~picked
         x = breeding.mutate_until_new(
-            state.population, start, bred, state.seen, state.geometry, u[4], u[5]
+            *(state.seats.ranked(), start, bred[:, None], state.seen, geometry),
+            *u[1:],
         )
         return fresh(x, trial)
 
-    def _chosen(
+    def _picked(
         self,
         surrogate: Surrogate,
         key: jax.Array,
         state: GeneticState,
-        archive: Archive,
-        sampled: jax.Array,
-    ) -> jax.Array:
-        """f32[P, D], what the surrogate picks; ``sampled`` as long as it knows nobody.
+        trial: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """bool[P], which trials the surrogate picks, and f32[P, D], what.
 
-        The first generation is sampled, also where it is asked for trial by trial.
+        It picks none of the first generation, also where that is asked for trial by
+        trial, and none after the first contest.
         """
-        rows, dimensions = sampled.shape
-        picked = surrogate.propose(
-            *(key, archive, state.seen, self._breeding(dimensions), state.geometry),
-            *(rows, jnp.maximum(state.next_trial - archive.start, rows)),
-        )
+        archive = state.archive
+        assert archive is not None, "an archive belongs to a surrogate"
+        rows, dimensions = trial.shape[0], state.geometry.dimensions
         told = jnp.sum(archive.told.trial != EMPTY, dtype=jnp.int32)
-        trial = next_trials(state.next_trial - archive.start, rows)
-        early = (trial < rows) | (told < 2)
-        return jnp.where(early[:, None], sampled, picked)
+        picks = surrogate.takes(trial, rows)
+        picks &= (trial >= rows) & (told >= 2) & (state.seats.start == 0)
+
+        def found() -> jax.Array:
+            x = surrogate.propose(
+                *(key, archive, state.seen, self._breeding(dimensions)),
+                *(state.geometry, rows),
+            )
+            # The n-th that is picked is the n-th best: who asks for one has the best.
+            return x[jnp.clip(jnp.cumsum(picks) - 1, 0)]
+
+        nothing = jnp.zeros((rows, dimensions), jnp.float32)
+        return picks, jax.lax.cond(picks.any(), found, lambda: nothing)
 
     def tell(self, state: GeneticState, outcome: Outcome) -> GeneticState:
         """The state that knows ``outcome``.
@@ -282,33 +296,27 @@ class GeneticAlgorithm:
         """
         x = canonicalise(outcome.x, state.geometry)
         next_trial = advance(state.next_trial, outcome.trial)
-        elites = self.population_size // 4 if self.elites is None else self.elites
-        population = survive_in_niches(
-            *(state.population, outcome, x, elites, state.geometry),
-            radius=self.niche_radius,
+        by = functools.partial(
+            standing, geometry=state.geometry, radius=self.niche_radius
         )
+        seats = contested(state.seats, outcome, x, by if self.niche_radius else None)
+        archive = state.archive
+        if self.patience is not None:
+            patience = self.patience * self.population_size
+            seats = begun_again(seats, outcome, next_trial, patience)
         return dataclasses.replace(
             state,
             next_trial=next_trial,
-            population=population,
+            seats=seats,
             seen=remember(state.seen, outcome.trial, fingerprint(x)),
-            archive=self._filed(state.archive, outcome, x, next_trial),
+            archive=None if archive is None else file(archive, outcome, x),
         )
 
-    def _filed(
-        self,
-        archive: Archive | None,
-        outcome: Outcome,
-        x: jax.Array,
-        next_trial: jax.Array,
-    ) -> Archive | None:
-        """What the surrogate knows after some results."""
-        if archive is None or self.surrogate is None:
-            return None
-        archive, patience = file(archive, outcome, x), self.surrogate.patience
-        if patience is None:
-            return archive
-        return afresh(archive, told_trials(outcome), next_trial, patience)
+    def _differing(self, seats: Seats, trial: jax.Array) -> jax.Array:
+        """f32[P], the chance of trials to be made by differences."""
+        age = (trial - seats.start).astype(jnp.float32)
+        slow = jnp.minimum(age / (_SLOW * self.population_size), 1.0)
+        return self.differing * slow
 
     def _breeding(self, dimensions: int) -> Breeding:
         """The operators that the settings name."""

@@ -9,7 +9,12 @@ from evotune.algorithms._sobol import sobol_points
 
 
 def initial_design(
-    trial: jax.Array, size: int, seed: jax.Array, u: jax.Array
+    trial: jax.Array,
+    size: int | jax.Array,
+    seed: jax.Array,
+    u: jax.Array,
+    *,
+    start: int | jax.Array = 0,
 ) -> jax.Array:
     """Where a search begins: the first trials are points of a scrambled Sobol sequence.
 
@@ -22,8 +27,9 @@ def initial_design(
         size: N, how many trials are of the sequence.
         seed: u32[D], from `scrambling`.
         u: f32[P, D], uniform numbers.
+        start: Of the search, or of the last time that it began again.
 
     Returns:
         f32[P, D] in [0, 1).
     """
-    return jnp.where((trial < size)[:, None], sobol_points(trial, seed), u)
+    return jnp.where((trial - start < size)[:, None], sobol_points(trial, seed), u)

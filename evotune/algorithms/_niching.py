@@ -8,14 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from evotune._contracts import EMPTY, Geometry, Outcome
+from evotune._contracts import EMPTY, Geometry
 from evotune.algorithms._cube import is_categorical
-from evotune.algorithms._population import (
-    Population,
-    nobody,
-    survive,
-    with_results,
-)
+from evotune.algorithms._population import Population, nobody
 from evotune.algorithms._settings import range_problem
 
 
@@ -112,49 +107,35 @@ def niched(population: Population, geometry: Geometry, *, radius: float) -> Popu
     )
 
 
-def survive_in_niches(
-    population: Population,
-    outcome: Outcome,
-    x: jax.Array,
-    elites: int,
-    geometry: Geometry,
-    *,
-    radius: float,
-) -> Population:
-    """The population after some results: the best of niches, and the newest others.
+def standing(everyone: Population, geometry: Geometry, *, radius: float) -> jax.Array:
+    """What trials compete for seats with: the best of niches stand above all others.
 
-    As `evotune.algorithms._population.survive`, but that the elites are the best that
-    `cleared` leaves, so that the best of a lesser peak are among them. What is cleared
-    once and forgotten does not return when the niche that cleared it does not last; so
-    unlike there, who survives can hang on the order of results.
+    So no trial, however good, takes the seat of the best of another niche, unless it is
+    the best of one itself. What is cleared once and forgotten does not return when the
+    niche that cleared it does not last, so who holds a seat can hang on the order of
+    results.
 
     Args:
-        population: Before, N places.
-        outcome: P rows; RUNNING and EMPTY ones are ignored.
-        x: f32[P, D], the canonical rows of the outcome.
-        elites: How many of the best stay whatever their age.
+        everyone: R places, in any order.
         geometry: The space.
         radius: Of a niche, as in `cleared`; 0 for no niches.
 
     Returns:
-        A population of the same size, best first.
+        f32[R], fitness where there are no niches; else how many stand lower; -inf for
+        nobody.
     """
+    fitness = everyone.fitness
     if radius == 0.0:
-        return survive(population, outcome, x, elites)
-    size = population.trial.shape[0]
-    joined = with_results(population, outcome, x)
-    order = jnp.lexsort((-joined.trial, -joined.fitness))
-    everyone = jax.tree.map(lambda leaf: leaf[order], joined)
-    known = jnp.isfinite(everyone.fitness)
-    bests = jnp.isfinite(cleared(everyone.x, everyone.fitness, geometry, radius=radius))
-    elite = bests & (jnp.cumsum(bests.astype(jnp.int32)) <= elites)
-    others = known & ~elite
-    newer = (everyone.trial[None] > everyone.trial[:, None]) & others[None]
-    places = size - jnp.sum(elite, dtype=jnp.int32)
-    young = jnp.sum(newer, axis=1, dtype=jnp.int32) < places
-    kept = elite | (others & young)
-    order = jnp.argsort(~kept, stable=True)[:size]
-    return _placed(everyone, order, kept[order])
+        return fitness
+    order = jnp.argsort(-fitness, stable=True)
+    x, ranked = everyone.x[order], fitness[order]
+    kept = jnp.isfinite(cleared(x, ranked, geometry, radius=radius))
+    best = kept[jnp.argsort(order)]
+    lower = (best[None] < best[:, None]) | (
+        (best[None] == best[:, None]) & (fitness[None] < fitness[:, None])
+    )
+    place = jnp.sum(lower, axis=1, dtype=jnp.int32).astype(jnp.float32)
+    return jnp.where(jnp.isfinite(fitness), place, -jnp.inf)
 
 
 def _placed(members: Population, order: jax.Array, taken: jax.Array) -> Population:

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from evotune._contracts import EMPTY, Geometry
 from evotune._errors import raise_all
@@ -46,8 +45,8 @@ class Surrogate:
 
     The process knows most while it has few trials, so it chooses all of the first
     ``chosen``, and of later generations a share: chosen / n after n trials, a quarter
-    at least. The other rows are children as they are born, which go on closing in when
-    the process sees no difference any more.
+    at least, and none after ``until``. The other rows are children as they are born,
+    which go on closing in when the process sees no difference any more.
 
     Its program has one shape: on a CPU a proposal of 64 rows takes about a tenth of a
     second, whether 50 trials are known or 500.
@@ -61,6 +60,7 @@ class Surrogate:
         shortlist: The best of them, of which rows are chosen; twice as many, at least.
         chosen: The first trials, all of which are chosen; see above.
         least_chosen: The least share of a proposal that is chosen; 1 for all of it.
+        until: The trials after which nothing is chosen any more.
         parents: The best trials, whose children they are.
         trials: Trials that are remembered, half of them the best, half the newest.
         fitted: Trials that the kernel is fitted to, half of them the best.
@@ -68,8 +68,6 @@ class Surrogate:
         prior: Of the kernel.
         narrowest: How far its lengths shrink with the region of the best trials; 1 for
             not at all.
-        patience: Trials without a better one after which all are forgotten, and the
-            search starts afresh elsewhere; None for never.
 
     Raises:
         ValueError: If a setting is out of range; all problems are listed.
@@ -93,13 +91,13 @@ class Surrogate:
     shortlist: int = 128
     chosen: int = 128
     least_chosen: float = 0.25
+    until: int = 512
     parents: int = 32
     trials: int = 512
     fitted: int = 128
     steps: int = 40
     prior: Prior = PRIOR
     narrowest: float = 0.002
-    patience: int | None = 512
 
     def __post_init__(self) -> None:
         raise_all(self._problems(), ValueError, "Surrogate")
@@ -108,11 +106,9 @@ class Surrogate:
         """What is wrong with the settings."""
         least = {"candidates": 8, "shortlist": 1, "parents": 2, "trials": 4}
         problems = []
-        least |= {"fitted": 2, "steps": 0, "chosen": 0}
+        least |= {"fitted": 2, "steps": 0, "chosen": 0, "until": 0}
         for name, count in least.items():
             problems += count_problem(name, getattr(self, name), count, "to learn from")
-        if self.patience is not None:
-            problems += count_problem("patience", self.patience, 1, "or None for ever")
         for name in ("filling", "differing", "least_chosen"):
             problems += range_problem(name, getattr(self, name), 0, 1, "0.25")
         problems += range_problem("narrowest", self.narrowest, 1e-6, 1, "0.002")
@@ -132,9 +128,8 @@ class Surrogate:
         breeding: Breeding,
         geometry: Geometry,
         size: int,
-        trials: jax.Array,
     ) -> jax.Array:
-        """New rows: those that promise to improve on the best, then others as born.
+        """The rows that promise most, each in its own way, the best first.
 
         Args:
             key: Consumed.
@@ -143,25 +138,29 @@ class Surrogate:
             breeding: Makes the children.
             geometry: The space.
             size: P rows.
-            trials: i32[], how many there have been; P at least.
 
         Returns:
             f32[P, D], canonical.
         """
-        # As many as after P trials: before, the first generation is sampled.
-        at_first = min(max(self.chosen / size, self.least_chosen), 1.0)
-        most = max(round(size * at_first), 1)
-        count = max(self.candidates, 4 * most, 2 * size)
+        count = max(self.candidates, 4 * size)
         rows = self.rows(key, archive.told, breeding, geometry, count)
-        # Any few rows of these are a fair sample of the children, however made.
-        turn = np.modf(np.arange(size) * _GOLDEN)[0]
-        born = rows[np.floor(turn * self._children(count)).astype(np.int32)]
-        chosen = self._chosen(archive, rows, seen, geometry, most)
-        share = jnp.clip(self.chosen / trials, self.least_chosen, 1.0)
-        now = jnp.maximum(jnp.round(size * share), 1.0).astype(jnp.int32)
-        first = (jnp.arange(size, dtype=jnp.int32) < now)[:, None]
-        padded = jnp.concatenate([chosen, born[most:]])
-        return jnp.where(first, padded, born)
+        return self._chosen(archive, rows, seen, geometry, size)
+
+    def takes(self, trial: jax.Array, size: int) -> jax.Array:
+        """bool[P], which trials it chooses: all at first, then fewer and fewer.
+
+        Args:
+            trial: i32[P], one after the other.
+            size: P, the trials of a generation; each has as many that are chosen as its
+                share is, in other places than the one before.
+        """
+        generation = trial // size
+        before = jnp.maximum(generation * size, 1).astype(jnp.float32)
+        share = jnp.clip(self.chosen / before, self.least_chosen, 1.0)
+        share = jnp.where(trial < self.until, share, 0.0)
+        turn = jnp.mod(generation.astype(jnp.float32) * _GOLDEN, 1.0) * size
+        place = jnp.remainder(trial + turn.astype(jnp.int32), size)
+        return place.astype(jnp.float32) < jnp.round(share * size)
 
     def _chosen(
         self,

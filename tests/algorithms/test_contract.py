@@ -43,20 +43,22 @@ class TestGeneticAlgorithm(AlgorithmContract):
     algorithm = ea.GeneticAlgorithm(
         population_size=12, history_size=512, surrogate=None
     )
+    rounding = 1e-5
 
     def best(self, state):
-        return float(state.population.fitness[0])
+        return float(state.seats.best)
 
 
 class TestGeneticAlgorithmOfOtherOperators(TestGeneticAlgorithm):
     algorithm = ea.GeneticAlgorithm(
         population_size=13,
-        elites=1,
+        patience=2,
+        doublings=1,
         selection="roulette",
         crossover=ea.simulated_binary_crossover,
         mutation="polynomial",
         mutation_strength=0.05,
-        immigrants=0,
+        differing=0.0,
         history_size=64,
         surrogate=None,
     )
@@ -76,7 +78,7 @@ class TestDifferentialEvolution(AlgorithmContract):
     rounding = 1e-5
 
     def best(self, state):
-        return float(state.population.fitness.max())
+        return float(state.seats.best)
 
 
 class TestAgeingEvolution(AlgorithmContract):

@@ -120,8 +120,8 @@ def test_numbers_that_win_a_seat_stay_with_it() -> None:
     control = hasty_jit(SEARCH._control)
     for generation in range(6):
         proposal = run.ask(jax.random.key(generation), state)
-        planned = np.asarray(control(state, proposal.trial))
-        before = np.asarray(state.control)
+        planned = np.asarray(control(state.seats, proposal.trial))
+        before = np.asarray(state.seats.control)
         state = run.tell(state, pending(proposal))
         wins = np.arange(12) % 2 == generation % 2
         fitness = np.where(wins, float(generation + 1), -float(generation + 1))
@@ -129,9 +129,9 @@ def test_numbers_that_win_a_seat_stay_with_it() -> None:
         # In two parts, and the newer first.
         state = run.tell(state, part(outcome, np.arange(12) >= 6))
         state = run.tell(state, part(outcome, np.arange(12) < 6))
-        held = np.asarray(state.population.trial) == np.asarray(proposal.trial)
+        held = np.asarray(state.seats.holders.trial) == np.asarray(proposal.trial)
         expected = np.where(held[:, None], planned, before)
-        np.testing.assert_allclose(np.asarray(state.control), expected, rtol=1e-6)
+        np.testing.assert_allclose(np.asarray(state.seats.control), expected, rtol=1e-6)
     assert held.tolist() == wins.tolist()
     assert (planned[:, 0] >= 0.1).all()
     assert (planned <= 1.0).all()
@@ -143,7 +143,7 @@ def test_numbers_that_are_given_are_used() -> None:
         population_size=8, differential_weight=0.4, crossover_rate=1.0
     )
     state = given.init(jax.random.key(0), SPACE)
-    control = np.asarray(given._control(state, jnp.arange(8)))
+    control = np.asarray(given._control(state.seats, jnp.arange(8)))
     np.testing.assert_allclose(control, [[0.4, 1.0]] * 8)
 
 
@@ -156,8 +156,8 @@ def test_trials_that_others_ran_compete_for_seats() -> None:
         x=jnp.full_like(proposal.x, 0.125),
     )
     state = run.tell(state, foreign)
-    assert int(state.population.trial[7]) == 12007
-    np.testing.assert_allclose(np.asarray(state.population.x[7]), 0.125)
+    assert int(state.seats.holders.trial[7]) == 12007
+    np.testing.assert_allclose(np.asarray(state.seats.holders.x[7]), 0.125)
 
 
 @pytest.mark.parametrize(

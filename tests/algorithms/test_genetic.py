@@ -19,7 +19,7 @@ from evotune.testing._haste import hasty_jit
 
 survive = jax.jit(_population.survive, static_argnames="elites")
 MIXED = GEOMETRIES["mixed"]
-SMALL = GeneticAlgorithm(population_size=16, elites=4, surrogate=None)
+SMALL = GeneticAlgorithm(population_size=16, surrogate=None)
 
 
 def _rows(trial, fitness, status=Status.COMPLETE):
@@ -137,15 +137,13 @@ def test_points_that_others_chose_are_parents_too() -> None:
         outcome, x=chosen.x, fitness=outcome.fitness.at[3].set(9.0)
     )
     state = run.tell(state, outcome)
-    np.testing.assert_allclose(np.asarray(state.population.x[0]), 0.987)
+    np.testing.assert_allclose(np.asarray(state.seats.ranked().x[0]), 0.987)
 
 
 def test_a_categorical_coordinate_is_always_that_of_a_category() -> None:
     levels = np.asarray([5, 5])
     run = harness(
-        GeneticAlgorithm(
-            population_size=16, mutation_rate=0.0, immigrants=0, surrogate=None
-        ),
+        GeneticAlgorithm(population_size=16, mutation_rate=0.0, surrogate=None),
         cube(choice(5), choice(5)),
     )
     state = run.start()
@@ -171,9 +169,9 @@ def test_one_hundred_thousand_trials_take_no_more_memory_than_one() -> None:
         ({"population_size": 1}, "`population_size` must be an integer of at least 2"),
         ({"population_size": 2.5}, "a float"),
         ({"population_size": True}, "a bool"),
-        ({"population_size": 8, "elites": 8}, "`elites` must be from 0"),
-        ({"elites": -1}, "`elites` must be from 0"),
-        ({"population_size": 8, "immigrants": 9}, "`immigrants` must be from 0"),
+        ({"differing": 1.5}, "`differing` must be a number from 0 to 1"),
+        ({"patience": 0}, "`patience` must be an integer of at least 1, or None"),
+        ({"doublings": -1}, "`doublings` must be an integer of at least 0"),
         ({"selection": "turnament"}, "Did you mean 'tournament'"),
         ({"crossover": "two-point"}, "Did you mean 'two_point'"),
         ({"mutation": "gausian"}, "Did you mean 'gaussian'"),

@@ -42,7 +42,9 @@ class Register:
 
 
 SPACE = cube(floating(), floating(), choice(3))
-GENETIC = ea.GeneticAlgorithm(population_size=6, history_size=256, surrogate=None)
+GENETIC = ea.GeneticAlgorithm(
+    population_size=6, history_size=256, surrogate=None, patience=None
+)
 SEARCH = Islands(GENETIC, islands=3, interval=1)
 
 
@@ -64,7 +66,7 @@ def test_trials_are_dealt_to_the_islands_in_turn() -> None:
     proposal, state = _batch(run, run.start(), 0)
     assert proposal.trial.tolist() == list(range(18))
     for island in range(3):
-        own = _of(state, island).population
+        own = _of(state, island).seats.holders
         rows = np.asarray(proposal.x)[island::3]
         assert sorted(own.trial.tolist()) == list(range(6))
         np.testing.assert_array_equal(own.x[np.argsort(own.trial)], rows)
@@ -96,32 +98,31 @@ def test_without_migration_each_island_is_the_search_alone(inner, rounding) -> N
 
 def test_the_best_of_each_island_arrives_at_the_next_in_a_ring() -> None:
     run = harness(SEARCH, SPACE)
-    fitness = np.arange(18.0)  # the last trial of each island is its best
+    fitness = np.arange(18.0)[::-1]  # the first trial of each island is its best
     proposal, state = _batch(run, run.start(), 0, fitness)
-    best = {trial % 3: np.asarray(proposal.x)[trial] for trial in (15, 16, 17)}
+    best = {trial: np.asarray(proposal.x)[trial] for trial in (0, 1, 2)}
     _, state = _batch(run, state, 1, np.zeros(18))
     for island in range(3):
-        own, source = _of(state, island).population, (island - 1) % 3
+        own, source = _of(state, island).seats.holders, (island - 1) % 3
         # Trial 11 of the island, the last of the batch, gives way.
         (place,) = np.flatnonzero(own.trial == 11)
         np.testing.assert_array_equal(own.x[place], best[source])
-        assert own.fitness[place] == 15.0 + source
-        among = (own.trial > 5) & (own.trial < 11)
-        assert (own.fitness[among] == 0.0).all()
+        assert own.fitness[place] == 17.0 - source
+        assert not ((own.trial > 5) & (own.trial < 11)).any()  # worse than who sat
 
 
 def test_islands_meet_every_few_batches_and_send_the_best_of_them() -> None:
     run = harness(dataclasses.replace(SEARCH, interval=2), SPACE)
-    first, state = _batch(run, run.start(), 0, np.arange(18.0))
+    fitness = np.arange(18.0)[::-1]
+    first, state = _batch(run, run.start(), 0, fitness)
     _, state = _batch(run, state, 1, np.zeros(18))
     for island in range(3):  # nobody has come so far
-        assert sorted(_of(state, island).population.fitness) == [0.0] * 5 + [
-            15 + island
-        ]
+        own = _of(state, island).seats.holders
+        assert own.fitness.tolist()[:5] == fitness[island::3].tolist()[:5]
     _, state = _batch(run, state, 2, np.zeros(18))
-    own = _of(state, 1).population
+    own = _of(state, 1).seats.holders
     (place,) = np.flatnonzero(own.trial == 17)
-    np.testing.assert_array_equal(own.x[place], np.asarray(first.x)[15])
+    np.testing.assert_array_equal(own.x[place], np.asarray(first.x)[0])
 
 
 def test_a_new_trial_that_is_better_does_not_give_way() -> None:
@@ -129,7 +130,7 @@ def test_a_new_trial_that_is_better_does_not_give_way() -> None:
     _, state = _batch(run, run.start(), 0, np.zeros(18))
     proposal, state = _batch(run, state, 1, np.ones(18))
     for island in range(3):
-        own = _of(state, island).population
+        own = _of(state, island).seats.holders
         (place,) = np.flatnonzero(own.trial == 11)
         np.testing.assert_array_equal(own.x[place], np.asarray(proposal.x)[15 + island])
 
@@ -144,7 +145,7 @@ def test_what_failed_gives_way_and_nobody_is_sent_where_all_failed() -> None:
     second = run.ask(jax.random.key(1), state)
     state = run.tell(state, pending(second))
     state = run.tell(state, finish(second, -np.inf, status=Status.DIVERGED))
-    known = [_of(state, island).population for island in range(3)]
+    known = [_of(state, island).seats.holders for island in range(3)]
     assert 11 in known[0].trial.tolist()  # from island 2
     assert 11 in known[1].trial.tolist()  # from island 0
     assert 11 not in known[2].trial.tolist()  # nobody came from island 1
@@ -159,7 +160,7 @@ def test_no_trial_is_sent_twice_or_sent_on() -> None:
     copies = Counter(
         island
         for island in range(3)
-        for x in _of(state, island).population.x
+        for x in _of(state, island).seats.holders.x
         if np.array_equal(x, best)
     )
     assert copies == {0: 1, 1: 1}
@@ -179,10 +180,10 @@ def test_every_trial_is_told_once_and_under_its_own_number() -> None:
 
 def test_several_migrants_take_the_places_of_several_trials() -> None:
     run = harness(dataclasses.replace(SEARCH, migrants=2), SPACE)
-    proposal, state = _batch(run, run.start(), 0, np.arange(18.0))
+    proposal, state = _batch(run, run.start(), 0, np.arange(18.0)[::-1])
     _, state = _batch(run, state, 1, np.zeros(18))
-    own = _of(state, 1).population
-    for trial, sent in ((10, 15), (11, 12)):
+    own = _of(state, 1).seats.holders
+    for trial, sent in ((10, 0), (11, 3)):
         (place,) = np.flatnonzero(own.trial == trial)
         np.testing.assert_array_equal(own.x[place], np.asarray(proposal.x)[sent])
 

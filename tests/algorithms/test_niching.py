@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,9 @@ import pytest
 
 from evotune._contracts import fresh
 from evotune.algorithms import GeneticAlgorithm
-from evotune.algorithms._niching import cleared, niched, survive_in_niches
+from evotune.algorithms._niching import cleared, niched, standing
 from evotune.algorithms._population import Population, nobody
+from evotune.algorithms._seats import contested, free_seats
 from evotune.study import simulate
 from evotune.testing import choice, cube, finish, floating
 from evotune.testing._haste import hasty_jit
@@ -44,7 +47,7 @@ def _late_visits(radius):
 
 def test_both_peaks_are_searched_to_the_end_where_one_is_lost_without_niches() -> None:
     plain, niches = _late_visits(0.0), _late_visits(0.2)
-    both = [int((each >= 5).all(axis=1).sum()) for each in (plain, niches)]
+    both = [int((each >= 2).all(axis=1).sum()) for each in (plain, niches)]
     table = f"without niches:\n{plain}\nwith niches:\n{niches}"
     assert both[0] <= 3, table
     assert both[1] >= 12, table
@@ -80,17 +83,27 @@ def test_selection_sees_the_best_of_each_niche_first_and_nobody_else() -> None:
     assert seen.fitness.tolist() == [4.0, 2.0, -np.inf, -np.inf]
 
 
-def test_the_best_of_a_lesser_peak_outlives_its_age() -> None:
-    space, population = cube(floating()), nobody(8, 1)
-    x = np.r_[0.9, 0.1 + 0.001 * np.arange(31)].astype(np.float32)[:, None]
-    fitness = np.full(32, 2.0, np.float32)
-    fitness[[0, 9]] = 1.0, 3.0  # the best of either peak, long ago
-    for start in range(0, 32, 8):
-        rows = slice(start, start + 8)
-        told = _told(np.arange(32)[rows], x[rows], fitness[rows])
-        population = survive_in_niches(population, told, told.x, 2, space, radius=0.2)
-    assert set(population.trial.tolist()) == {0, 9, *range(26, 32)}
-    assert (np.diff(np.asarray(population.fitness)) <= 0).all()
+def test_no_better_trial_of_a_crowded_peak_takes_the_seat_of_a_lesser_peak() -> None:
+    space = cube(floating())
+    by = functools.partial(standing, geometry=space, radius=0.2)
+    seats = free_seats(jnp.zeros((2,), jnp.uint32), 4, 4, 1)
+    x = np.asarray([[0.9], [0.1], [0.11], [0.12]] * 3, np.float32)
+    fitness = np.asarray([1, 4, 3, 3] + [2] * 4 + [5, 2, 2, 2], np.float32)
+    x[4] = 0.13  # better than who holds seat 0, but beside a better one
+    x[8] = 0.5  # the best of a niche of its own
+    held = []
+    for start in (0, 4, 8):
+        rows = slice(start, start + 4)
+        told = _told(np.arange(12)[rows], x[rows], fitness[rows])
+        seats = contested(seats, told, told.x, by)
+        held.append(seats.holders.trial.tolist())
+    assert held == [[0, 1, 2, 3], [0, 1, 2, 3], [8, 1, 2, 3]]
+
+
+def test_without_niches_trials_stand_by_their_fitness() -> None:
+    population = nobody(3, 1)
+    same = standing(population, cube(floating()), radius=0.0)
+    np.testing.assert_array_equal(same, population.fitness)
 
 
 def _told(trial, x, fitness):

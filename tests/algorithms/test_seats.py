@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from evotune._contracts import EMPTY, Status, fresh
 from evotune.algorithms._notes import look_up, no_notes, noted
 from evotune.algorithms._population import nobody, with_results
-from evotune.algorithms._seats import seated
+from evotune.algorithms._seats import begun_again, contested, free_seats, seated
 from evotune.testing import finish
 from evotune.testing._haste import hasty_jit
 
@@ -72,3 +74,52 @@ def test_notes_are_those_of_the_newest_trials() -> None:
     assert found.tolist() == [True, False, True, False, True, False]
     np.testing.assert_array_equal(value[0], first[0])  # a trial is noted once
     np.testing.assert_array_equal(value[4], first[1] + 10)
+
+
+def _contest(size=4, most=16):
+    return free_seats(jnp.asarray([0, 1], jnp.uint32), size, most, 2)
+
+
+@hasty_jit
+def _after(seats, outcome, patience):
+    seats = contested(seats, outcome, outcome.x)
+    return begun_again(seats, outcome, outcome.trial.max() + 1, patience)
+
+
+def test_a_contest_without_a_better_trial_begins_again_with_twice_the_seats() -> None:
+    seats, sizes = _contest(), []
+    for trial in range(0, 240, 4):
+        # Nothing is ever better than the first trial of a contest.
+        rows = _rows(np.arange(trial, trial + 4), -np.arange(4.0))
+        seats = _after(seats, rows, 16)
+        sizes.append(int(seats.size))
+        late = seats.holders.trial[seats.holders.trial != EMPTY]
+        assert (late >= seats.start).all()
+    assert sizes == sorted(sizes)
+    assert set(sizes) == {4, 8, 16}
+    assert int(seats.start) > 0
+
+
+def test_equals_do_not_keep_a_contest_alive_and_better_ones_do() -> None:
+    equal = better = _contest()
+    for trial in range(0, 80, 4):
+        number = np.arange(trial, trial + 4)
+        equal = _after(equal, _rows(number, 1.0), 16)
+        better = _after(better, _rows(number, number / 100), 16)
+    assert int(equal.start) > 0
+    assert int(better.start) == 0
+    assert better.holders.trial[:4].tolist() == [76, 77, 78, 79]
+
+
+def test_trials_of_a_contest_that_is_over_win_nothing() -> None:
+    seats = dataclasses.replace(_contest(), start=jnp.int32(10))
+    seats = _after(seats, _rows([9, 10, 11, EMPTY], [9.0, 1.0, 2.0, 9.0]), 16)
+    assert seats.holders.trial[:4].tolist() == [10, 11, EMPTY, EMPTY]
+    assert (float(seats.best), int(seats.since)) == (2.0, 11)
+
+
+def test_where_nothing_was_told_nothing_is_given_up() -> None:
+    seats = _after(_contest(), _rows([0, 1, 2, 3], 1.0), 16)
+    waiting = _rows([40, 41, 42, 43], 0.0, Status.RUNNING)
+    assert int(_after(seats, waiting, 16).start) == 0
+    assert int(_after(seats, _rows([40, 41, 42, 43], 0.0), 16).start) == 44

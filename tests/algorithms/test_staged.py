@@ -69,11 +69,11 @@ def test_the_inner_search_starts_anew_and_sees_its_own_stage_alone() -> None:
     run = harness(StagedSearch(stages=[(0,), (1,)], trials=8, inner=inner), SPACE)
     state = run.start()
     first, state = _batch(run, state, 0)
-    assert (state.inner.population.trial == EMPTY).all()
+    assert (state.inner.seats.holders.trial == EMPTY).all()
     second, state = _batch(run, state, 1)
     late = finish(first, np.full(8, 9.0))  # of an earlier stage, told again
     state = run.tell(state, late)
-    assert (state.inner.population.trial == EMPTY).all()
+    assert (state.inner.seats.holders.trial == EMPTY).all()
     assert int(state.best.trial[0]) in first.trial.tolist()
     assert second.trial.tolist() == list(range(8, 16))
 

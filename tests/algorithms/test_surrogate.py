@@ -17,8 +17,13 @@ from evotune.testing import choice, cube, finish, floating, integer, part
 from evotune.testing._algorithm import harness
 from evotune.testing._haste import hasty_jit
 
-LITTLE = Surrogate(candidates=256, shortlist=64, trials=64, fitted=32, steps=20)
+LITTLE = Surrogate(
+    until=100_000, candidates=256, shortlist=64, trials=64, fitted=32, steps=20
+)
 SEARCH = GeneticAlgorithm(population_size=8, surrogate=LITTLE, history_size=512)
+ALL_CHOSEN = dataclasses.replace(
+    SEARCH, surrogate=dataclasses.replace(LITTLE, least_chosen=1.0)
+)
 SPACE = cube(floating(), floating(), choice(3))
 
 
@@ -72,8 +77,9 @@ def test_a_proposal_is_of_new_and_different_rows(run) -> None:
     assert (apart + ~same)[~np.eye(8, dtype=bool)].min() > 1e-3
 
 
-def test_trials_under_way_are_believed(run) -> None:
+def test_trials_under_way_are_believed() -> None:
     """A second batch, asked for before the first has ended, keeps away from it."""
+    run = harness(ALL_CHOSEN, SPACE)
     state = _told(run, _foreign(40))
     first = run.ask(jax.random.key(5), state)
     waiting = run.tell(state, pending(first))
@@ -184,62 +190,40 @@ def test_children_close_in_where_the_process_sees_no_difference() -> None:
     assert np.median(losses[1]) < 0.4 * np.median(losses[0]), table
 
 
-def test_the_share_that_is_chosen_falls_with_the_trials(run) -> None:
-    archive = _told(run, _foreign(48)).archive
-    surrogate = dataclasses.replace(LITTLE, chosen=16)
-    breeding = SEARCH._breeding(3)
-    seen = jnp.zeros((512,), jnp.uint32)
-
-    @hasty_jit
-    def rows(trials):
-        key = jax.random.key(3)
-        return surrogate.propose(key, archive, seen, breeding, SPACE, 8, trials)
-
-    after = {n: np.asarray(rows(jnp.int32(n))) for n in (8, 16, 32, 1000)}
-    equal = {n: (x == after[8]).all(axis=1).sum() for n, x in after.items()}
-    assert equal == {8: 8, 16: 8, 32: 4, 1000: 2}
-    assert (after[1000][:2] == after[8][:2]).all()
-    parents = np.asarray(archive.told.x[: LITTLE.parents])
-    near = np.abs(after[1000][2:, None, :2] - parents[None, :, :2]).max(axis=2)
-    assert (near.min(axis=1) < 0.3).all()
+def test_the_share_that_is_chosen_falls_with_the_trials() -> None:
+    surrogate = dataclasses.replace(LITTLE, chosen=16, until=96)
+    takes = [
+        np.asarray(surrogate.takes(jnp.arange(8) + 8 * generation, 8))
+        for generation in range(14)
+    ]
+    counts = [int(each.sum()) for each in takes]
+    assert counts == [8, 8, 8, 5, 4, 3, 3, 2, 2, 2, 2, 2, 0, 0]
+    # Each seat has its turn, whatever its number.
+    assert np.sum(takes[7:12], axis=0).max() <= 2
 
 
-def test_a_search_that_stands_still_starts_afresh() -> None:
+def test_who_asks_for_one_trial_has_the_one_that_promises_most(run) -> None:
+    """The rest of a proposal are children as they are born, the chosen ones in turn."""
     search = dataclasses.replace(
-        SEARCH, surrogate=dataclasses.replace(LITTLE, patience=32)
+        SEARCH, surrogate=dataclasses.replace(LITTLE, chosen=16)
     )
-    run = harness(search, SPACE)
-    state = run.start()
-    for generation in range(6):
-        before = state
-        proposal = run.ask(jax.random.key(generation), state)
-        state = run.tell(state, pending(proposal))
-        assert int(state.archive.start) == int(before.archive.start)
-        # Nothing is ever better than the very first trial.
-        state = run.tell(state, finish(proposal, -np.asarray(proposal.trial)))
-    assert int(state.archive.start) == 40
-    assert set(state.archive.told.trial.tolist()) == {*range(40, 48), EMPTY}
-    fresh_start = run.ask(jax.random.key(9), before)
-    slices = np.sort(np.floor(np.asarray(fresh_start.x[:, 0]) * 8))
-    np.testing.assert_array_equal(slices, np.arange(8))  # the sequence goes on
-    late = run.tell(state, _foreign(8, fitness=np.full(8, 9.0)))
-    forgotten = part(finish(proposal, np.full(8, 99.0)), np.arange(8) < 4)
-    forgotten = dataclasses.replace(forgotten, trial=jnp.arange(8, dtype=jnp.int32))
-    assert 0 not in run.tell(state, forgotten).archive.told.trial.tolist()
-    assert float(late.archive.told.fitness[0]) == 9.0
+    state = _told(run, _foreign(48))
+    shared = np.asarray(harness(search, SPACE).ask(jax.random.key(3), state).x)
+    chosen = np.asarray(harness(ALL_CHOSEN, SPACE).ask(jax.random.key(3), state).x)
+    trial = int(state.next_trial) + jnp.arange(8)
+    takes = np.asarray(search.surrogate.takes(trial, 8))
+    assert takes.sum() == 2
+    np.testing.assert_array_equal(shared[takes], chosen[:2])
+    assert not (shared[~takes][:, None] == chosen[None]).all(axis=2).any()
 
 
-def test_a_search_that_gets_better_forgets_nothing() -> None:
-    search = dataclasses.replace(
-        SEARCH, surrogate=dataclasses.replace(LITTLE, patience=8)
+def test_nothing_is_chosen_after_the_first_contest(run) -> None:
+    state = _told(run, _foreign(48))
+    chosen = np.asarray(run.ask(jax.random.key(3), state).x)
+    later = dataclasses.replace(
+        state, seats=dataclasses.replace(state.seats, start=jnp.int32(8))
     )
-    run = harness(search, SPACE)
-    state = run.start()
-    for generation in range(6):
-        proposal = run.ask(jax.random.key(generation), state)
-        state = run.tell(state, finish(proposal, np.asarray(proposal.trial)))
-    assert int(state.archive.start) == 0
-    assert int((state.archive.told.trial != EMPTY).sum()) == 48
+    assert not (np.asarray(run.ask(jax.random.key(3), later).x) == chosen).all()
 
 
 def test_one_trial_at_a_time_and_more_rows_than_candidates() -> None:
@@ -271,7 +255,7 @@ def test_one_trial_at_a_time_and_more_rows_than_candidates() -> None:
         ({"least_chosen": 2.0}, "`least_chosen` must be a number from 0 to 1"),
         ({"chosen": -1}, "`chosen` must be an integer of at least 0"),
         ({"narrowest": 0.0}, "`narrowest` must be a number from"),
-        ({"patience": 0}, "`patience` must be an integer of at least 1"),
+        ({"until": -1}, "`until` must be an integer of at least 0"),
     ],
 )
 def test_bad_settings_are_named_with_the_way_out(settings, words) -> None:

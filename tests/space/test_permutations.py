@@ -249,7 +249,7 @@ def test_an_order_cannot_decide_whether_others_are_active() -> None:
             lambda order: order not in (ITEMS, ITEMS[::-1]),
         ),
     ],
-    ids=str,
+    ids=["first", "last", "among", "before", "function", "unequal", "one", "several"],
 )
 def test_constraints_read_orders(rule, allows) -> None:
     space = Space(order=Permutation(ITEMS), constraints=[rule])
