@@ -24,8 +24,8 @@ reals alone. Optuna's cost grows by the trial, so its samplers stop at
 ``--optuna-budget``.
 
 ``--ablation`` compares evotune's default with itself, one part changed at a time, and
-writes ``search_functions_ablation.json``. What the surrogate sets by default was chosen
-on fourteen other functions of both suites, with other seeds.
+writes ``search_functions_ablation.json``. What is the default was chosen on fourteen
+other functions of both suites, with other seeds.
 
 "rank" is the mean rank among the sides, 1 the best, over functions and seeds, with its
 standard error over functions; losses under 1e-6 above the optimum count as equal;
@@ -62,15 +62,23 @@ EASY_TO_HARD = (1, 3, 7, 8, 10, 15, 17, 21)
 
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "children crossed alone": {"differing": 0.0},
+    "children by differences alone": {"differing": 1.0},
+    "never begun again": {"patience": None},
+    "begun again with as many seats": {"doublings": 0},
+}
+"""Parts of the genetic algorithm that the ablation changes, one at a time."""
+
+OF_THE_SURROGATE: dict[str, dict[str, Any]] = {
     "lengths of the whole cube": {"narrowest": 1.0},
     "less noise": {
         "prior": dataclasses.replace(et.algorithms.Surrogate().prior, noise=1e-4)
     },
-    "all of it chosen": {"least_chosen": 1.0},
-    "no differences": {"differing": 0.0},
-    "never afresh": {"patience": None},
+    "all of 512 chosen": {"least_chosen": 1.0},
+    "chosen for 256 trials": {"until": 256},
+    "candidates crossed alone": {"differing": 0.0},
 }
-"""Parts of the surrogate that the ablation changes, one at a time."""
+"""Parts of its surrogate likewise."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,6 +141,8 @@ def changed() -> dict[str, Side]:
     plain = dataclasses.replace(genetic, surrogate=None)
     found = {OURS: Side(search=genetic), "no surrogate": Side(search=plain)}
     for change, settings in CHANGES.items():
+        found[change] = Side(search=dataclasses.replace(genetic, **settings))
+    for change, settings in OF_THE_SURROGATE.items():
         surrogate = et.algorithms.Surrogate(**settings)
         search = dataclasses.replace(genetic, surrogate=surrogate)
         found[change] = Side(search=search)
