@@ -196,7 +196,7 @@ class TestIslands(AlgorithmContract):
     geometries: ClassVar = FEW
 
     def best(self, state):
-        return float(state.inner.population.fitness.max())
+        return float(state.inner.seats.best.max())
 
 
 def test_every_algorithm_of_the_package_is_in_the_registry() -> None:

@@ -39,7 +39,7 @@ class TestGeneticAlgorithm(AlgorithmContract):
     geometries: ClassVar = GEOMETRIES
 
     def best(self, state):
-        return float(state.population.fitness[0])
+        return float(state.seats.best)
 
 
 def makespan(order: jax.Array, times: jax.Array) -> jax.Array:
