@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gc
 import os
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import jax
@@ -43,6 +46,29 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 20_000
+"""Linux lets a process have 65,530 mappings of memory, each compiled program takes
+some, and XLA crashes where it gets no more."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    """Forgets what was compiled between two files or suites, where that is much."""
+    result = yield
+    group = (getattr(item, "module", None), getattr(item, "cls", None))
+    following = (getattr(nextitem, "module", None), getattr(nextitem, "cls", None))
+    if group != following and MAPS.exists():
+        with MAPS.open() as lines:
+            many = sum(1 for _ in lines) > MOST_MAPS
+        if many:
+            from evotune.testing._algorithm import harness
+
+            harness.cache_clear()
+            jax.clear_caches()
+            gc.collect()
+    return result
 
 
 @pytest.fixture(autouse=True)
