@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import gc
+import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -52,22 +53,23 @@ MOST_MAPS = 20_000
 """Linux lets a process have 65,530 mappings of memory, each compiled program takes
 some, and XLA crashes where it gets no more."""
 
+OFTEN = 50
+_done = itertools.count(1)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
-    """Forgets what was compiled between two files or suites, where that is much."""
+    """Forgets what was compiled between files, suites or many tests, where it is much."""
     result = yield
     group = (getattr(item, "module", None), getattr(item, "cls", None))
     following = (getattr(nextitem, "module", None), getattr(nextitem, "cls", None))
-    if group != following and MAPS.exists():
-        with MAPS.open() as lines:
-            many = sum(1 for _ in lines) > MOST_MAPS
-        if many:
-            from evotune.testing._algorithm import harness
+    due = next(_done) % OFTEN == 0 or group != following
+    if due and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        from evotune.testing._algorithm import harness
 
-            harness.cache_clear()
-            jax.clear_caches()
-            gc.collect()
+        harness.cache_clear()
+        jax.clear_caches()
+        gc.collect()
     return result
 
 
