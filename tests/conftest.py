@@ -59,7 +59,7 @@ _done = itertools.count(1)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
-    """Forgets what was compiled between files, suites or many tests, where it is much."""
+    """Forgets what was compiled, between files, suites or many tests, if it is much."""
     result = yield
     group = (getattr(item, "module", None), getattr(item, "cls", None))
     following = (getattr(nextitem, "module", None), getattr(nextitem, "cls", None))
