@@ -124,7 +124,8 @@ class GeneticAlgorithm:
         niche_radius: Of trials within this distance of a better one, the root mean
             square over dimensions in unit-cube lengths, none is selected and none takes
             the seat of the best of another niche, so that several peaks are kept; 0 for
-            no niches. Only without a surrogate, which looks elsewhere by itself.
+            no niches. Only without a surrogate, which looks elsewhere by itself; what
+            is proposed can hang on the order in which results came.
 
     Raises:
         ValueError: If a setting is out of range or an operator's name is unknown; all
