@@ -59,7 +59,7 @@ def test_rows_beyond_a_round_are_not_tried(table) -> None:
 def test_every_method_that_learns_is_asked_for_its_first_generation() -> None:
     learners = {type(each).__name__ for each in search_tables.beginnings(8).values()}
     methods = {name for name in dir(ea) if hasattr(getattr(ea, name), "ask")}
-    assert methods - learners == {"GridSearch", "StagedSearch"}
+    assert methods - learners == {"GridSearch", "Islands", "StagedSearch"}
 
 
 @pytest.mark.parametrize("sampler", ["TPE", "NSGA-II", "QMC", "random"])
