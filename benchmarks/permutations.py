@@ -33,11 +33,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 import evotune as et
 from benchmarks._contest import say
 from benchmarks._harness import ROOT, hardware, write_result
+from benchmarks._regret import paired
 from evotune.study import cube_fitness, simulate
 
 BATCH, MACHINES = 32, 5
@@ -165,7 +165,7 @@ def table(title: str, figures: dict[str, Any]) -> str:
         ours, theirs = np.asarray(sides["digits"]), np.asarray(sides["keys"])
         gap = theirs - ours
         error = np.std(gap, ddof=1) / np.sqrt(len(gap))
-        p = stats.wilcoxon(gap).pvalue if np.any(gap) else 1.0
+        p = paired(ours, theirs)["p"]
         lines.append(
             f"  {name:22} {np.mean(chance - ours):8.3g} {np.mean(chance - theirs):8.3g}"
             f" {np.mean(gap):8.2g} ± {error:7.2g} {np.sum(gap > 0):6} "

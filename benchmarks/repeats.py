@@ -35,11 +35,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 import evotune as et
 from benchmarks._contest import say
 from benchmarks._harness import ROOT, hardware, write_result
+from benchmarks._regret import paired
 from evotune._confirmation import confirm
 from evotune.engine import Engine
 
@@ -189,7 +189,7 @@ def table(title: str, figures: Mapping[str, Any]) -> str:
         true = np.asarray(each["true"])
         gap = true - base
         error = np.std(gap, ddof=1) / np.sqrt(len(gap))
-        p = stats.wilcoxon(gap).pvalue if np.any(gap) else 1.0
+        p = paired(base, true)["p"]
         optimism = np.mean(true - np.asarray(each["searched"]))
         lines.append(
             f"  {name:12} {each['trials']:6} {np.mean(true):9.4g} {np.mean(gap):9.2g} "

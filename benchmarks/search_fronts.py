@@ -44,7 +44,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,11 +51,9 @@ import jax
 import numpy as np
 
 import evotune as et
-from benchmarks import _fronts, _hypervolumes, _pymoo, _ranks, _samplers, _tables
+from benchmarks import _fronts, _hypervolumes, _pymoo, _ranks, _runs, _samplers, _tables
 from benchmarks._contest import say
 from benchmarks._harness import ROOT, cores, hardware, write_result
-from benchmarks._sides import missing
-from benchmarks.search_functions import workers
 
 OURS = "evotune"
 BATCH = 32
@@ -149,42 +146,6 @@ def _same(problem: Any, _: int) -> Any:
     return problem
 
 
-def run(
-    side: Side,
-    problems: Sequence[Any],
-    seeds: Sequence[int],
-    budget: int,
-    pool: concurrent.futures.Executor,
-) -> tuple[list[np.ndarray], float]:
-    """Losses f64[n, M] of each run of a side on one problem, and seconds a run.
-
-    Args:
-        side: Who searches.
-        problems: One for each seed.
-        seeds: S of them.
-        budget: Evaluations.
-        pool: Where sides run that are no algorithm of evotune.
-    """
-    rounds = -(-budget * side.times // BATCH)
-    start = time.perf_counter()
-    if side.ours:
-        algorithm = side.search(problems[0].objectives)
-        losses = _samplers.asked_losses(algorithm, problems, seeds=seeds, rounds=rounds)
-        return list(losses), (time.perf_counter() - start) / len(seeds)
-    jobs = [
-        pool.submit(_timed, side.search, problem, seed=seed, rounds=rounds, batch=BATCH)
-        for problem, seed in zip(problems, seeds, strict=True)
-    ]
-    found, seconds = zip(*[job.result() for job in jobs], strict=True)
-    return list(found), float(np.mean(seconds))
-
-
-def _timed(search: Callable[..., np.ndarray], *given: Any, **settings: Any) -> Any:
-    """What a search found, and the seconds that it took."""
-    start = time.perf_counter()
-    return search(*given, **settings), time.perf_counter() - start
-
-
 def compare(
     kind: str, options: argparse.Namespace, pool: concurrent.futures.Executor
 ) -> dict[str, Any]:
@@ -198,7 +159,15 @@ def compare(
         volumes = {}
         for title, side in chosen(kind, options).items():
             given = [make(seed) for seed in seeds]
-            losses, took = run(side, given, seeds, budget, pool)
+            search = side.search(given[0].objectives) if side.ours else side.search
+            losses, took = _runs.losses(
+                search,
+                given,
+                seeds=seeds,
+                rounds=-(-budget * side.times // BATCH),
+                batch=BATCH,
+                pool=pool,
+            )
             volumes[title] = np.stack(
                 [
                     _hypervolumes.volumes(one, given[0].reference, at, side.times)
@@ -217,18 +186,13 @@ def compare(
 
 
 def chosen(kind: str, options: argparse.Namespace) -> Mapping[str, Side]:
-    """The sides that were asked for and have their packages; OURS always."""
-    known = sides()
-    wanted = options.sides or list(known)
-    found = {}
-    for name, side in known.items():
-        if (name != OURS and name not in wanted) or (side.three and kind != "three"):
-            continue
-        if line := missing(side.needs):
-            say(f"{name}: {line}")
-        else:
-            found[name] = side
-    return found
+    """The sides of a kind that were asked for; OURS always."""
+    known = {
+        name: side
+        for name, side in sides().items()
+        if kind == "three" or not side.three
+    }
+    return _runs.present(known, options.sides, always=OURS)
 
 
 def main() -> None:
@@ -239,7 +203,7 @@ def main() -> None:
         # Networks are trained by one engine, which has all cores.
         alone = kind == "networks"
         threads = concurrent.futures.ThreadPoolExecutor(1)
-        with threads if alone else workers(options) as pool:
+        with threads if alone else _runs.workers(tiny=options.tiny) as pool:
             figures[kind] = compare(kind, options, pool)
         for budget, one in figures[kind]["budgets"].items():
             seconds = figures[kind]["seconds_a_run"]

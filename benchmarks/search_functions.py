@@ -42,17 +42,15 @@ import argparse
 import concurrent.futures
 import dataclasses
 import functools
-import multiprocessing
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 import evotune as et
-from benchmarks import _functions, _pymoo, _ranks, _samplers
+from benchmarks import _functions, _pymoo, _ranks, _runs, _samplers
 from benchmarks._contest import say
-from benchmarks._harness import ROOT, cores, hardware, write_result
+from benchmarks._harness import ROOT, hardware, write_result
 from benchmarks._sides import missing
 
 OURS = "evotune"
@@ -165,43 +163,6 @@ def _evosax(strategy: str, **settings: float) -> Side:
     return Side(search=search, needs=("evosax",), kinds=("real",))
 
 
-def run(
-    side: Side,
-    problems: Sequence[_functions.Problem],
-    seeds: Sequence[int],
-    budget: int,
-    pool: concurrent.futures.Executor,
-) -> tuple[np.ndarray, float]:
-    """Losses f64[S, n] of a side on the instances of one function, and seconds a run.
-
-    Args:
-        side: Who searches.
-        problems: One for each seed.
-        seeds: S of them.
-        budget: Evaluations.
-        pool: Processes, for sides that are no algorithm of evotune.
-    """
-    rounds = -(-budget * side.times // BATCH)
-    if hasattr(side.search, "ask"):
-        start = time.perf_counter()
-        found = _samplers.asked_losses(
-            side.search, problems, seeds=seeds, rounds=rounds
-        )
-        return found, (time.perf_counter() - start) / len(seeds)
-    jobs = [
-        pool.submit(_timed, side.search, problem, seed=seed, rounds=rounds, batch=BATCH)
-        for problem, seed in zip(problems, seeds, strict=True)
-    ]
-    losses, seconds = zip(*[job.result() for job in jobs], strict=True)
-    return np.stack(losses), float(np.mean(seconds))
-
-
-def _timed(search: Callable[..., np.ndarray], *given: Any, **settings: Any) -> Any:
-    """What a search found, and the seconds that it took."""
-    start = time.perf_counter()
-    return search(*given, **settings), time.perf_counter() - start
-
-
 def compare(
     kind: str, options: argparse.Namespace, pool: concurrent.futures.Executor
 ) -> dict[str, Any]:
@@ -228,8 +189,15 @@ def compare(
                     )
                     for seed in seeds
                 ]
-                losses, run_seconds = run(side, problems, seeds, budget, pool)
-                log = _ranks.logs(losses, side.times)[:, :budget]
+                losses, run_seconds = _runs.losses(
+                    side.search,
+                    problems,
+                    seeds=seeds,
+                    rounds=-(-budget * side.times // BATCH),
+                    batch=BATCH,
+                    pool=pool,
+                )
+                log = _ranks.logs(np.stack(losses), side.times)[:, :budget]
                 mine[f"f{number} d{dimension}"] = log
                 took.append(run_seconds)
         found[name], seconds[name] = mine, float(np.mean(took))
@@ -244,24 +212,7 @@ def compare(
 def chosen(options: argparse.Namespace) -> Mapping[str, Side]:
     """The sides that were asked for and have their packages; OURS always."""
     known = changed() if options.ablation else sides()
-    wanted = options.sides or list(known)
-    found = {}
-    for name, side in known.items():
-        if name != OURS and name not in wanted:
-            continue
-        if line := missing(side.needs):
-            say(f"{name}: {line}")
-        else:
-            found[name] = side
-    return found
-
-
-def workers(options: argparse.Namespace) -> concurrent.futures.Executor:
-    """A process on each core; for ``--tiny`` a thread, which imports nothing anew."""
-    if options.tiny:
-        return concurrent.futures.ThreadPoolExecutor(1)
-    context = multiprocessing.get_context("spawn")
-    return concurrent.futures.ProcessPoolExecutor(cores(), context)
+    return _runs.present(known, options.sides, always=OURS)
 
 
 def main() -> None:
@@ -269,7 +220,7 @@ def main() -> None:
     if not options.tiny and (line := missing(("cocoex",))):
         raise SystemExit(line)
     described, figures = hardware(), {}
-    with workers(options) as pool:
+    with _runs.workers(tiny=options.tiny) as pool:
         for kind in options.kinds:
             figures[kind] = compare(kind, options, pool)
             for budget, one in figures[kind]["budgets"].items():

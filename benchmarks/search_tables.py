@@ -35,18 +35,17 @@ population or a model. All are compared with quasi-random search, and
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
 import dataclasses
-import multiprocessing
+import functools
 import time
 from typing import Any
 
 import numpy as np
 
 import evotune as et
-from benchmarks import _regret, _samplers, _tables
+from benchmarks import _regret, _runs, _samplers, _tables
 from benchmarks._contest import say
-from benchmarks._harness import ROOT, cores, hardware, write_result
+from benchmarks._harness import ROOT, hardware, write_result
 from benchmarks._sides import missing
 
 PROTOCOLS = {"100 x 1": (100, 1), "5 x 20": (5, 20), "10 x 32": (10, 32)}
@@ -184,23 +183,18 @@ def _optuna(
     """Regrets of one of Optuna's samplers, in a process on each core."""
     (rounds, batch), (sampler, times) = ROUNDS[protocol], SAMPLERS[side]
     seeds = range(options.seed, options.seed + options.seeds)
-    found = {}
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(cores(), context) as pool:
+    search, found = functools.partial(_samplers.optuna_losses, sampler), {}
+    with _runs.workers(tiny=options.tiny) as pool:
         for name, table in tables.items():
-            jobs = [
-                pool.submit(
-                    _samplers.optuna_losses,
-                    sampler,
-                    table,
-                    seed=seed,
-                    rounds=times * rounds,
-                    batch=batch,
-                )
-                for seed in seeds
-            ]
-            losses = np.stack([job.result() for job in jobs])
-            found[name] = table.regrets(losses, rounds * batch)
+            runs, _ = _runs.losses(
+                search,
+                [table] * len(seeds),
+                seeds=seeds,
+                rounds=times * rounds,
+                batch=batch,
+                pool=pool,
+            )
+            found[name] = table.regrets(np.stack(runs), rounds * batch)
     return found
 
 

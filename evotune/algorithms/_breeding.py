@@ -15,9 +15,6 @@ from evotune.algorithms._duplicates import fingerprint, repeats
 from evotune.algorithms._mutation import gaussian_mutation, other_category
 from evotune.algorithms._population import Population
 
-CHILDREN = 4
-"""Children of each known parent, at most, while few are known; the rest is sampled."""
-
 ATTEMPTS = 4
 """How often `renewed` changes a row before it is proposed as it is."""
 

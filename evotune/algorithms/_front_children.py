@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from evotune.algorithms._adaptation import constant_strength
 from evotune.algorithms._breeding import (
     ATTEMPTS,
-    CHILDREN,
     Breeding,
     crossed,
     mutate_until_new,
@@ -28,6 +27,9 @@ from evotune.algorithms._selection import tournament_selection
 from evotune.algorithms._settings import range_problem
 from evotune.algorithms._surrogate import Surrogate
 from evotune.algorithms._trials import next_trials
+
+_CHILDREN = 4
+"""Children of each known parent, at most, while few are known; the rest is sampled."""
 
 _SURROGATE = 1 << 29
 """Makes a second key of one; no trial has this number."""
@@ -97,7 +99,7 @@ class Operators:
         first, second = parents.x[_winners(choose, parents, known, fair)]
         child = crossed(mix, first, second, self.crossover, geometry)
         child = jnp.where(cross < self.crossover_rate, child, first)
-        bred = (next_trials(jnp.int32(0), rows) < CHILDREN * known)[:, None]
+        bred = (next_trials(jnp.int32(0), rows) < _CHILDREN * known)[:, None]
         trial = next_trials(state.next_trial, rows)
         sampled = initial_design(trial, rows, state.seed, sample)
         rate = self.mutation_rate

@@ -34,7 +34,7 @@ from evotune.algorithms._surrogate import Surrogate
 _FAR = np.float32(1e37)
 """The fitness of what is infeasible is below its negative."""
 
-_CHILDREN = 1 << 30
+_BORN = 1 << 30
 """Makes a second key of one; no trial has this number."""
 
 
@@ -78,7 +78,7 @@ def widening_rows(
         trial=told.trial,
     )
     own, count = (
-        key_after(key, jnp.int32(_CHILDREN)),
+        key_after(key, jnp.int32(_BORN)),
         max(surrogate.candidates, 4 * size),
     )
     rows = surrogate.rows(own, best, breeding, state.geometry, count)

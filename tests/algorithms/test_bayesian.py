@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import erfc
 
-from evotune._contracts import Status, fresh, pending
+from evotune._contracts import Status, pending
 from evotune.algorithms import (
     BayesianOptimization,
     QuasiRandomSearch,
@@ -26,8 +26,8 @@ from evotune.algorithms._thompson import thompson_batch
 from evotune.testing import choice, cube, finish, floating, integer
 from evotune.testing._algorithm import harness
 from evotune.testing._haste import hasty_jit
+from tests.algorithms.bowl import SPACE, foreign, knowing, score
 
-SPACE = cube(floating(), floating(), choice(3))
 SEARCH = BayesianOptimization(
     batch_size=8,
     initial=8,
@@ -38,30 +38,6 @@ SEARCH = BayesianOptimization(
     fitted=32,
     steps=20,
 )
-
-
-def _score(x) -> np.ndarray:
-    """Best at 0.7 and 0.2 of the first category."""
-    x = np.asarray(x)
-    bowl = (x[:, 0] - 0.7) ** 2 + (x[:, 1] - 0.2) ** 2
-    return -bowl - 0.1 * (x[:, 2] > 1 / 3)
-
-
-def _foreign(count: int, **given):
-    """Rows of trials from 1000 on, spread over the cube, with their scores."""
-    rows = np.random.default_rng(3).random((count, 3), np.float32)
-    rows[:, 2] = (np.arange(count) % 3 + 0.5) / 3
-    proposal = fresh(jnp.asarray(rows), jnp.arange(count, dtype=jnp.int32) + 1000)
-    return finish(proposal, _score(rows), **given)
-
-
-def _told(run, outcome):
-    """The state that knows the rows of ``outcome``, eight at a time."""
-    state = run.start()
-    for start in range(0, outcome.trial.shape[0], 8):
-        rows = jax.tree.map(lambda leaf, at=start: leaf[at : at + 8], outcome)
-        state = run.tell(state, rows)
-    return state
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +52,13 @@ def test_the_first_trials_are_those_of_the_sobol_sequence(run) -> None:
 
 
 def test_configurations_that_others_tried_inform_the_first_proposal(run) -> None:
-    informed = _score(run.ask(jax.random.key(1), _told(run, _foreign(40))).x)
+    informed = score(run.ask(jax.random.key(1), knowing(run, foreign(40))).x)
     assert informed.max() > -0.02
-    assert np.median(informed) > np.median(_foreign(40).fitness) + 0.1
+    assert np.median(informed) > np.median(foreign(40).fitness) + 0.1
 
 
 def test_trials_under_way_are_believed(run) -> None:
-    state = _told(run, _foreign(40))
+    state = knowing(run, foreign(40))
     waiting = run.tell(state, pending(run.ask(jax.random.key(5), state)))
     unaware = dataclasses.replace(waiting, archive=state.archive)
     aware, other = (run.ask(jax.random.key(6), each).x for each in (waiting, unaware))
@@ -91,16 +67,16 @@ def test_trials_under_way_are_believed(run) -> None:
 
 @pytest.mark.parametrize("why", ["diverged", "infeasible"])
 def test_where_trials_are_bad_few_are_proposed(run, why) -> None:
-    told = _foreign(48)
+    told = foreign(48)
     bad = np.asarray(told.x[:, 0]) > 0.6  # the best would be at 0.7
     if why == "diverged":
         status = np.where(bad, Status.DIVERGED, Status.COMPLETE)
-        told = _foreign(48, status=status)
+        told = foreign(48, status=status)
     excess = bad & (why == "infeasible")
     told = dataclasses.replace(
         told, constraints=jnp.asarray(excess[:, None], jnp.float32)
     )
-    state = _told(run, told)
+    state = knowing(run, told)
     proposed = np.concatenate(
         [np.asarray(run.ask(jax.random.key(k), state).x[:, 0]) for k in range(3)]
     )
@@ -113,7 +89,7 @@ def test_no_row_is_proposed_twice(run) -> None:
     for generation in range(4):
         proposal = run.ask(jax.random.key(generation), state)
         seen += [tuple(row) for row in np.asarray(proposal.x).tolist()]
-        state = run.tell(state, finish(proposal, _score(proposal.x)))
+        state = run.tell(state, finish(proposal, score(proposal.x)))
     assert len(set(seen)) == 32
 
 
@@ -254,8 +230,8 @@ def test_an_acquisition_of_ones_own_is_maximised() -> None:
         return -mean - 0.0 * deviation
 
     run = harness(dataclasses.replace(SEARCH, acquisition=near_the_worst), SPACE)
-    proposed = _score(run.ask(jax.random.key(1), _told(run, _foreign(40))).x)
-    assert proposed.max() < np.median(_foreign(40).fitness)
+    proposed = score(run.ask(jax.random.key(1), knowing(run, foreign(40))).x)
+    assert proposed.max() < np.median(foreign(40).fitness)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +255,7 @@ def test_bad_settings_are_named_with_the_way_out(settings, words) -> None:
 def test_the_region_is_a_part_of_the_state() -> None:
     search = dataclasses.replace(SEARCH, trust_region=TrustRegion(initial=0.4))
     run = harness(search, SPACE)
-    state = _told(run, _foreign(40))
+    state = knowing(run, foreign(40))
     assert state.region is not None
     assert float(state.region.length) == np.float32(0.4)
     best = np.asarray(state.archive.told.x[0])

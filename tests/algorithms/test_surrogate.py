@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from evotune._contracts import EMPTY, Status, fresh, pending
+from evotune._contracts import EMPTY, Status, pending
 from evotune.algorithms import GeneticAlgorithm, Surrogate
 from evotune.algorithms._archive import WORST, empty_archive, file
 from evotune.study import simulate
 from evotune.testing import choice, cube, finish, floating, integer, part
 from evotune.testing._algorithm import harness
 from evotune.testing._haste import hasty_jit
+from tests.algorithms.bowl import SPACE, foreign, knowing, score
 
 LITTLE = Surrogate(
     until=100_000, candidates=256, shortlist=64, trials=64, fitted=32, steps=20
@@ -24,31 +25,6 @@ SEARCH = GeneticAlgorithm(population_size=8, surrogate=LITTLE, history_size=512)
 ALL_CHOSEN = dataclasses.replace(
     SEARCH, surrogate=dataclasses.replace(LITTLE, least_chosen=1.0)
 )
-SPACE = cube(floating(), floating(), choice(3))
-
-
-def _score(x) -> np.ndarray:
-    """Best at 0.7 and 0.2 of the first category."""
-    x = np.asarray(x)
-    bowl = (x[:, 0] - 0.7) ** 2 + (x[:, 1] - 0.2) ** 2
-    return -bowl - 0.1 * (x[:, 2] > 1 / 3)
-
-
-def _foreign(count: int, seed: int = 3, **given):
-    """Rows of trials from 1000 on, spread over the cube, with their scores."""
-    rows = np.random.default_rng(seed).random((count, 3), np.float32)
-    rows[:, 2] = (np.arange(count) % 3 + 0.5) / 3
-    proposal = fresh(jnp.asarray(rows), jnp.arange(count, dtype=jnp.int32) + 1000)
-    return finish(proposal, given.pop("fitness", _score(rows)), **given)
-
-
-def _told(run, outcome):
-    """The state that knows the rows of ``outcome``, eight at a time."""
-    state = run.start()
-    for start in range(0, outcome.trial.shape[0], 8):
-        rows = jax.tree.map(lambda leaf, at=start: leaf[at : at + 8], outcome)
-        state = run.tell(state, rows)
-    return state
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +33,9 @@ def run():
 
 
 def test_configurations_that_others_tried_inform_the_first_proposal(run) -> None:
-    state = _told(run, _foreign(40))
-    informed = _score(run.ask(jax.random.key(1), state).x)
-    blind = _score(run.ask(jax.random.key(1), run.start()).x)
+    state = knowing(run, foreign(40))
+    informed = score(run.ask(jax.random.key(1), state).x)
+    blind = score(run.ask(jax.random.key(1), run.start()).x)
     assert np.median(informed) > np.median(blind) + 0.1
     assert informed.max() > -0.01
 
@@ -69,7 +45,7 @@ def test_a_proposal_is_of_new_and_different_rows(run) -> None:
     for generation in range(4):
         proposal = run.ask(jax.random.key(generation), state)
         seen += [tuple(row) for row in np.asarray(proposal.x).tolist()]
-        state = run.tell(state, finish(proposal, _score(proposal.x)))
+        state = run.tell(state, finish(proposal, score(proposal.x)))
     assert len(set(seen)) == 32
     spread = np.asarray(proposal.x)[:, :2]
     apart = np.linalg.norm(spread[:, None] - spread[None], axis=2)
@@ -80,7 +56,7 @@ def test_a_proposal_is_of_new_and_different_rows(run) -> None:
 def test_trials_under_way_are_believed() -> None:
     """A second batch, asked for before the first has ended, keeps away from it."""
     run = harness(ALL_CHOSEN, SPACE)
-    state = _told(run, _foreign(40))
+    state = knowing(run, foreign(40))
     first = run.ask(jax.random.key(5), state)
     waiting = run.tell(state, pending(first))
     assert set(waiting.archive.running.trial.tolist()) == set(first.trial.tolist())
@@ -95,14 +71,14 @@ def test_trials_under_way_are_believed() -> None:
         )
     ]
     assert apart[0] > apart[1]
-    done = run.tell(waiting, finish(first, _score(first.x)))
+    done = run.tell(waiting, finish(first, score(first.x)))
     assert (done.archive.running.trial == EMPTY).all()
 
 
 def test_where_trials_diverge_few_are_proposed(run) -> None:
-    bad = np.asarray(_foreign(48).x[:, 0]) > 0.6  # the best would be at 0.7
+    bad = np.asarray(foreign(48).x[:, 0]) > 0.6  # the best would be at 0.7
     status = np.where(bad, Status.DIVERGED, Status.COMPLETE)
-    state = _told(run, _foreign(48, status=status))
+    state = knowing(run, foreign(48, status=status))
     for seed in range(3):
         proposed = np.asarray(run.ask(jax.random.key(seed), state).x[:, 0])
         assert np.mean(proposed > 0.65) < 0.4
@@ -111,7 +87,7 @@ def test_where_trials_diverge_few_are_proposed(run) -> None:
 
 def test_who_failed_says_nothing_and_who_diverged_is_the_worst() -> None:
     status = [Status.FAILED, Status.PRUNED, Status.DIVERGED, Status.COMPLETE] * 2
-    told = _foreign(8, status=status)
+    told = foreign(8, status=status)
     told = dataclasses.replace(
         told, constraints=jnp.asarray([[0.0]] * 7 + [[1.0]], jnp.float32)
     )
@@ -128,7 +104,7 @@ def test_a_full_archive_keeps_the_best_and_the_newest() -> None:
     archive, fitness = empty_archive(16, 8, 3), np.random.default_rng(0).normal(size=64)
     store = jax.jit(file)
     for block in np.split(np.random.default_rng(1).permutation(64), 8):
-        told = _foreign(8, fitness=fitness[block])
+        told = foreign(8, fitness=fitness[block])
         told = dataclasses.replace(told, trial=jnp.asarray(block, jnp.int32))
         archive = store(archive, told, told.x)
     best = set(np.argsort(-fitness)[:8].tolist())
@@ -207,7 +183,7 @@ def test_who_asks_for_one_trial_has_the_one_that_promises_most(run) -> None:
     search = dataclasses.replace(
         SEARCH, surrogate=dataclasses.replace(LITTLE, chosen=16)
     )
-    state = _told(run, _foreign(48))
+    state = knowing(run, foreign(48))
     shared = np.asarray(harness(search, SPACE).ask(jax.random.key(3), state).x)
     chosen = np.asarray(harness(ALL_CHOSEN, SPACE).ask(jax.random.key(3), state).x)
     trial = int(state.next_trial) + jnp.arange(8)
@@ -218,7 +194,7 @@ def test_who_asks_for_one_trial_has_the_one_that_promises_most(run) -> None:
 
 
 def test_nothing_is_chosen_after_the_first_contest(run) -> None:
-    state = _told(run, _foreign(48))
+    state = knowing(run, foreign(48))
     chosen = np.asarray(run.ask(jax.random.key(3), state).x)
     later = dataclasses.replace(
         state, seats=dataclasses.replace(state.seats, start=jnp.int32(8))
@@ -237,7 +213,7 @@ def test_one_trial_at_a_time_and_more_rows_than_candidates() -> None:
     state = run.start()
     for number in range(10):
         proposal = run.ask(jax.random.key(number), state)
-        told = part(finish(proposal, _score(proposal.x)), np.arange(8) == 0)
+        told = part(finish(proposal, score(proposal.x)), np.arange(8) == 0)
         state = run.tell(state, told)
     assert int(state.next_trial) == 10
 

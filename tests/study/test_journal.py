@@ -17,10 +17,9 @@ from evotune._errors import EvotuneError, JournalError
 from evotune.space import Categorical, Float, Int, Space
 from evotune.study import Study, TrialState, _journal, create_trial
 from evotune.study._journal import FILE_NAME, read
-from tests.study.fakes import FakeEngine, MiniSearch, checksum, facts, make_space
+from tests.study.fakes import FakeEngine, MiniSearch, checksum, facts
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(__file__).parent / "data"
 
 
 def journal_of(tmp_path: Path, name: str = "study") -> Path:
@@ -354,41 +353,3 @@ def test_a_full_disk_leaves_whole_lines(make_study, space, tmp_path, monkeypatch
             study.run(FakeEngine(space), generations=2, progress=False)
     study.run(FakeEngine(space), generations=2, progress=False)
     assert facts(Study.load(tmp_path)) == facts(study)
-
-
-def test_journals_of_schema_1_load_for_ever():
-    study = Study.load(DATA, "schema-1")
-    expected = json.loads((DATA / "schema-1" / "expected.json").read_text())
-    found = [
-        {
-            "number": trial.number,
-            "state": trial.state.name,
-            "value": trial.value,
-            "params": trial.params,
-            "generation": trial.generation,
-            "user_attrs": trial.user_attrs,
-            "system_attrs": trial.system_attrs,
-            "curves": {name: curve.tolist() for name, curve in trial.curves.items()},
-        }
-        for trial in study.trials
-    ]
-    assert str(found) == str(expected["trials"])
-    assert study.best_value == expected["best_value"]
-    assert study.metric == "val_accuracy"
-
-
-def test_journals_of_schema_1_can_be_continued(make_study, tmp_path):
-    data = (DATA / "schema-1" / FILE_NAME).read_bytes()
-    journal_of(tmp_path, "schema-1").parent.mkdir()
-    journal_of(tmp_path, "schema-1").write_bytes(data)
-    study = Study(
-        make_space(),
-        algorithm=MiniSearch(batch_size=4),
-        direction="maximize",
-        seed=11,
-        storage=tmp_path,
-        study_name="schema-1",
-        resume=True,
-    )
-    study.run(FakeEngine(make_space(), rows=4), generations=4, progress=False)
-    assert journal_of(tmp_path, "schema-1").read_bytes().startswith(data)

@@ -15,9 +15,8 @@ from evotune.study import Study, TrialState, create_trial
 from evotune.study._journal import FILE_NAME
 from evotune.study._repeats import Repeats
 from evotune.study._rows import Row
-from tests.study.fakes import FakeEngine, MiniSearch, checksum, facts, make_space
+from tests.study.fakes import FakeEngine, MiniSearch, checksum, facts
 
-DATA = Path(__file__).parent / "data"
 SMALL = MiniSearch(batch_size=4)
 
 
@@ -328,44 +327,3 @@ def test_members_have_keys_and_slots_of_their_own():
     loose = repeats.members(Row(x=np.zeros(1, np.float32), trial=7))
     assert {(member.source, member.slot) for member in loose} == {(FRESH, DROP)}
     assert Repeats(1).members(first) == [first]
-
-
-def test_journals_of_schema_3_load_for_ever():
-    study = Study.load(DATA, "schema-3")
-    expected = json.loads((DATA / "schema-3" / "expected.json").read_text())
-    found = [
-        {
-            "number": trial.number,
-            "state": trial.state.name,
-            "value": trial.value,
-            "params": trial.params,
-            "generation": trial.generation,
-            "repeats": list(trial.repeats),
-            "curves": {name: curve.tolist() for name, curve in trial.curves.items()},
-        }
-        for trial in study.trials
-    ]
-    assert str(found) == str(expected["trials"])
-    assert study.best_value == expected["best_value"]
-    assert study.repeats == 2
-
-
-def test_journals_of_schema_3_can_be_continued(tmp_path):
-    data = (DATA / "schema-3" / FILE_NAME).read_bytes()
-    copy = tmp_path / "schema-3" / FILE_NAME
-    copy.parent.mkdir()
-    copy.write_bytes(data)
-    space = make_space()
-    study = Study(
-        space,
-        algorithm=MiniSearch(batch_size=3),
-        direction="maximize",
-        seed=11,
-        repeats=2,
-        storage=tmp_path,
-        study_name="schema-3",
-        resume=True,
-    )
-    study.run(FakeEngine(space, rows=6, lanes=4), generations=3, progress=False)
-    assert len(study) == 9
-    assert copy.read_bytes().startswith(data)
