@@ -17,8 +17,6 @@ def believer_batch(
     allowed: jax.Array,
     best: jax.Array,
     *,
-    running: int,
-    underway: jax.Array,
     size: int,
     acquisition: Callable[..., jax.Array] = log_expected_improvement,
 ) -> jax.Array:
@@ -34,9 +32,6 @@ def believer_batch(
         noise: f32[], the variance of a trial.
         allowed: bool[S], which rows may be chosen; each is chosen once.
         best: f32[], what is to be improved on.
-        running: How many rows, the first ones, have a place for what is under way, and
-            are never chosen.
-        underway: i32[], how many of these, the first ones, are under way: believed.
         size: Rows to choose.
         acquisition: What is looked for in the place of expected improvement.
 
@@ -48,7 +43,6 @@ def believer_batch(
         optimization". Differs from the paper: the variance is that of a trial, noise
         included, as it is trials among which the best is looked for.
     """
-    rows, steps = mean.shape[0], running + size
 
     def step(
         number: jax.Array, carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]
@@ -56,8 +50,7 @@ def believer_batch(
         variance, taken, allowed, chosen = carry
         deviation = jnp.sqrt(variance + noise)
         promise = acquisition(mean, deviation, best)
-        top = jnp.argmax(jnp.where(allowed, promise, -jnp.inf)).astype(jnp.int32)
-        row = jnp.where(number < running, number, top)
+        row = jnp.argmax(jnp.where(allowed, promise, -jnp.inf)).astype(jnp.int32)
         shared = covariance[row] - taken @ taken[row]
         column = shared / deviation[row]
         variance = jnp.maximum(variance - column**2, 1e-6)
@@ -70,9 +63,8 @@ def believer_batch(
 
     carry = (
         jnp.maximum(jnp.diagonal(covariance), 1e-6),
-        jnp.zeros((rows, steps), jnp.float32),
+        jnp.zeros((mean.shape[0], size), jnp.float32),
         allowed,
-        jnp.zeros((steps,), jnp.int32),
+        jnp.zeros((size,), jnp.int32),
     )
-    carry = jax.lax.fori_loop(0, underway, step, carry)
-    return jax.lax.fori_loop(running, steps, step, carry)[3][running:]
+    return jax.lax.fori_loop(0, size, step, carry)[3]

@@ -10,6 +10,7 @@ import numpy as np
 
 from evotune._contracts import EMPTY, Geometry
 from evotune.algorithms._archive import WORST, normal_scores
+from evotune.algorithms._belief import believe
 from evotune.algorithms._breeding import Breeding
 from evotune.algorithms._compromises import (
     DIVERGED,
@@ -27,6 +28,7 @@ from evotune.algorithms._hypervolume_improvement import (
     log_improvement,
     seen_from,
     widening_batch,
+    with_values,
 )
 from evotune.algorithms._population import Population
 from evotune.algorithms._surrogate import Surrogate
@@ -67,11 +69,10 @@ def widening_rows(
     values = jax.vmap(normal_scores, (1, None), 1)(ranked(told), known)
     direct, draw = uniforms(key, (objectives,), (objectives,))
     first = known & (nondominated_ranks(told.fitness, told.violation) == 0)
-    hopes = _Hopes(
-        processes=_processes(surrogate, told, values, state.geometry),
-        front=seen_from(_reference(values, first), values, known, direct),
-        normal=draws(objectives, draw),
-    )
+    front = seen_from(_reference(values, first), values, known, direct)
+    processes = _processes(surrogate, told, values, state.geometry)
+    hopes = _Hopes(processes=processes, front=front, normal=draws(objectives, draw))
+    hopes = hopes.believing(state.underway)
     best = Population(
         x=told.x,
         fitness=jnp.where(told.violation < DIVERGED, 0.0, WORST),
@@ -86,7 +87,7 @@ def widening_rows(
     promise = jnp.where(again, -jnp.inf, hopes.promise(rows))
     width = min(max(surrogate.shortlist, 2 * size), rows.shape[0])
     short = jax.lax.top_k(promise, width)[1]
-    return hopes.batch(state.underway, rows[short], ~again[short])
+    return hopes.batch(rows[short], ~again[short], size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,44 +109,46 @@ class _Hopes:
         """f32[M], the variance of a trial."""
         return noise_variance(self.processes.hyperparameters.log_noise)
 
+    def believing(self, running: Population) -> _Hopes:
+        """The same once trials under way have turned out as predicted."""
+        real = running.trial != EMPTY
+        mean = self._predict(running.x)[0]
+        believed = jnp.where(real[:, None], mean, -jnp.inf)
+        believe_each = jax.vmap(believe, (0, None, None))
+        return dataclasses.replace(
+            self,
+            processes=believe_each(self.processes, running.x, real),
+            front=with_values(self.front, believed),
+        )
+
     def promise(self, rows: jax.Array) -> jax.Array:
         """f32[P], `log_improvement` of rows f32[P, D]."""
-        predict = jax.vmap(GaussianProcess.predict, (0, None), 1)
-        mean, variance, _ = predict(self.processes, rows)
+        mean, variance = self._predict(rows)
         deviation = jnp.sqrt(variance + self.noise[None])
         return log_improvement(self.front, mean, deviation, self.normal)
 
-    def batch(
-        self, running: Population, rows: jax.Array, allowed: jax.Array
-    ) -> jax.Array:
-        """As many rows, each in its own way, as there are places for those under way.
+    def batch(self, rows: jax.Array, allowed: jax.Array, size: int) -> jax.Array:
+        """f32[N, D], some of rows f32[R, D], each in its own way.
 
         Args:
-            running: N places.
-            rows: f32[R, D].
-            allowed: bool[R], which of them may be chosen.
-
-        Returns:
-            f32[N, D].
+            rows: Of which is chosen.
+            allowed: bool[R], which of them may be.
+            size: N.
         """
-        size = running.trial.shape[0]
-        rows = jnp.concatenate([running.x, rows])
-        waits = running.trial != EMPTY
-        real = jnp.concatenate([waits, jnp.ones(allowed.shape, bool)])
-        mean, shared = jax.vmap(GaussianProcess.joint, (0, None, None))(
-            self.processes, rows, real
-        )
-        chosen = widening_batch(
-            self.front,
-            mean.T,
-            shared,
-            self.noise,
-            jnp.concatenate([jnp.zeros((size,), bool), allowed]),
-            self.normal,
-            running=size,
-            size=size,
-        )
-        return rows[chosen]
+        joint = jax.vmap(GaussianProcess.joint, (0, None))
+        mean, shared = joint(self.processes, rows)
+        return rows[
+            widening_batch(
+                *(self.front, mean.T, shared, self.noise, allowed, self.normal),
+                size=size,
+            )
+        ]
+
+    def _predict(self, rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """f32[P, M] means and variances of rows f32[P, D], without noise."""
+        predict = jax.vmap(GaussianProcess.predict, (0, None), 1)
+        mean, variance, _ = predict(self.processes, rows)
+        return mean, variance
 
 
 def ranked(told: Compromises) -> jax.Array:

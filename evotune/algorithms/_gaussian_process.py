@@ -64,20 +64,11 @@ class GaussianProcess:
         variance = 1.0 - jnp.sum(columns**2, axis=0)
         return self.weights @ cross, jnp.maximum(variance, 1e-6), columns
 
-    def joint(self, x: jax.Array, real: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The means of some rows and their covariances, without noise.
-
-        Args:
-            x: f32[P, D], canonical.
-            real: bool[P], which of them count; the others covary with nothing.
-
-        Returns:
-            f32[P] means, and f32[P, P].
-        """
-        lengths = self.hyperparameters.log_lengths
+    def joint(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """f32[P] means of rows f32[P, D], and f32[P, P] covariances, without noise."""
         mean, _, columns = self.predict(x)
-        shared = covariance(x, x, lengths, self.geometry) - columns.T @ columns
-        return mean, jnp.where(real[:, None] & real[None], shared, 0.0)
+        prior = covariance(x, x, self.hyperparameters.log_lengths, self.geometry)
+        return mean, prior - columns.T @ columns
 
 
 jax.tree_util.register_dataclass(

@@ -150,7 +150,6 @@ def widening_batch(
     allowed: jax.Array,
     normal: jax.Array,
     *,
-    running: int,
     size: int,
 ) -> jax.Array:
     """Chooses rows by `log_improvement`, each as if those before it had come true.
@@ -165,42 +164,34 @@ def widening_batch(
         noise: f32[M], the variance of a trial.
         allowed: bool[R], which rows may be chosen; each is chosen once.
         normal: f32[S, M], from `draws`.
-        running: How many rows, the first ones, are under way: believed, not chosen. A
-            row without variance is believed for nothing.
         size: Rows to choose.
 
     Returns:
         i32[size] different rows; once no other is allowed, row 0.
     """
     objectives, rows = covariance.shape[:2]
-    steps = running + size
-    first = jnp.diagonal(covariance, axis1=1, axis2=2)
-    real = (first > 0.0).any(axis=0)
 
     def step(number: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         variance, taken, allowed, reach, chosen = carry
         deviation = jnp.sqrt(variance + noise[:, None])
         wider = dataclasses.replace(front, reach=reach)
         promise = log_improvement(wider, mean, deviation.T, normal)
-        top = jnp.argmax(jnp.where(allowed, promise, -jnp.inf)).astype(jnp.int32)
-        row = jnp.where(number < running, number, top)
+        row = jnp.argmax(jnp.where(allowed, promise, -jnp.inf)).astype(jnp.int32)
         shared = covariance[:, row] - jnp.einsum("mrk,mk->mr", taken, taken[:, row])
         column = shared / deviation[:, row, None]
-        believed = jnp.where(real[row], mean[row], -jnp.inf)
         return (
             jnp.maximum(variance - column**2, 1e-6),
             taken.at[:, :, number].set(column),
             allowed.at[row].set(False),
-            with_values(wider, believed[None]).reach,
+            with_values(wider, mean[row][None]).reach,
             chosen.at[number].set(row),
         )
 
     carry = (
-        jnp.maximum(first, 1e-6),
-        jnp.zeros((objectives, rows, steps), jnp.float32),
+        jnp.maximum(jnp.diagonal(covariance, axis1=1, axis2=2), 1e-6),
+        jnp.zeros((objectives, rows, size), jnp.float32),
         allowed,
         front.reach,
-        jnp.zeros((steps,), jnp.int32),
+        jnp.zeros((size,), jnp.int32),
     )
-    start = jnp.where(real[:running].any(), 0, running)
-    return jax.lax.fori_loop(start, steps, step, carry)[4][running:]
+    return jax.lax.fori_loop(0, size, step, carry)[4]

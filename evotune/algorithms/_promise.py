@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from evotune.algorithms._batch import believer_batch
 from evotune.algorithms._duplicates import fingerprint, repeats
 from evotune.algorithms._gaussian_process import GaussianProcess, noise_variance
-from evotune.algorithms._kernel import matern, scaled_squares
+from evotune.algorithms._kernel import scaled_squares
 from evotune.algorithms._local_penalization import penalized_batch
 from evotune.algorithms._thompson import thompson_batch
 
@@ -52,23 +52,23 @@ class Promise:
         Returns:
             i32[P].
         """
-        new, lengths = self._new(x), self.process.hyperparameters.log_lengths
-        mean, variance, columns = self.process.predict(x)
-        squared = scaled_squares(x, x, lengths, self.process.geometry)
-        joint = matern(squared) - columns.T @ columns
+        if how == "believer":
+            return self.believer(x, size)
         if how == "thompson":
             normal = jax.random.normal(key, (size, x.shape[0]), jnp.float32)
-            return thompson_batch(mean, joint, normal, new)
-        if how == "local_penalization":
-            value, deviation = self._value(mean, variance), jnp.sqrt(variance)
-            apart = jnp.sqrt(squared)
-            return penalized_batch(
-                *(value, mean, deviation, apart, new, self.best), size=size
-            )
+            return thompson_batch(*self.process.joint(x), normal, self._new(x))
+        mean, variance, _ = self.process.predict(x)
+        value, deviation = self._value(mean, variance), jnp.sqrt(variance)
+        lengths = self.process.hyperparameters.log_lengths
+        apart = jnp.sqrt(scaled_squares(x, x, lengths, self.process.geometry))
+        return penalized_batch(
+            *(value, mean, deviation, apart, self._new(x), self.best), size=size
+        )
+
+    def believer(self, x: jax.Array, size: int) -> jax.Array:
+        """i32[P] of C rows, each chosen as if those before it had come true."""
         return believer_batch(
-            *(mean, joint, self._noise, new, self.best),
-            running=0,
-            underway=jnp.int32(0),
+            *(*self.process.joint(x), self._noise, self._new(x), self.best),
             size=size,
             acquisition=self.acquisition,
         )

@@ -12,15 +12,15 @@ import jax.numpy as jnp
 from evotune._contracts import EMPTY, Geometry
 from evotune._errors import raise_all
 from evotune.algorithms._archive import Archive, normal_scores
-from evotune.algorithms._batch import believer_batch
+from evotune.algorithms._belief import believe
 from evotune.algorithms._breeding import Breeding
-from evotune.algorithms._duplicates import fingerprint, repeats
 from evotune.algorithms._expected_improvement import log_expected_improvement
-from evotune.algorithms._gaussian_process import GaussianProcess, noise_variance
+from evotune.algorithms._gaussian_process import GaussianProcess
 from evotune.algorithms._learning import learnt
 from evotune.algorithms._marginal_likelihood import Prior
 from evotune.algorithms._offspring import leaders, offspring
 from evotune.algorithms._population import Population
+from evotune.algorithms._promise import Promise
 from evotune.algorithms._region import region_size
 from evotune.algorithms._settings import count_problem, range_problem
 
@@ -142,9 +142,21 @@ class Surrogate:
         Returns:
             f32[P, D], canonical.
         """
+        told, running = archive.told, archive.running
+        known = told.trial != EMPTY
+        values = normal_scores(told.fitness, known)
+        process = self.fit(told.x, values, known, geometry)
+        promise = Promise(
+            acquisition=log_expected_improvement,
+            process=believe(process, running.x, running.trial != EMPTY),
+            best=jnp.max(jnp.where(known, values, -jnp.inf)),
+            seen=seen,
+        )
         count = max(self.candidates, 4 * size)
-        rows = self.rows(key, archive.told, breeding, geometry, count)
-        return self._chosen(archive, rows, seen, geometry, size)
+        rows = self.rows(key, told, breeding, geometry, count)
+        width = min(max(self.shortlist, 2 * size), count)
+        short = rows[jax.lax.top_k(promise(rows), width)[1]]
+        return short[promise.believer(short, size)]
 
     def takes(self, trial: jax.Array, size: int) -> jax.Array:
         """bool[P], which trials it chooses: all at first, then fewer and fewer.
@@ -161,46 +173,6 @@ class Surrogate:
         turn = jnp.mod(generation.astype(jnp.float32) * _GOLDEN, 1.0) * size
         place = jnp.remainder(trial + turn.astype(jnp.int32), size)
         return place.astype(jnp.float32) < jnp.round(share * size)
-
-    def _chosen(
-        self,
-        archive: Archive,
-        rows: jax.Array,
-        seen: jax.Array,
-        geometry: Geometry,
-        size: int,
-    ) -> jax.Array:
-        """f32[P, D], the rows that promise most, each in its own way."""
-        told, running = archive.told, archive.running
-        known = told.trial != EMPTY
-        values = normal_scores(told.fitness, known)
-        best = jnp.max(jnp.where(known, values, -jnp.inf))
-        process = self.fit(told.x, values, known, geometry)
-        noise = noise_variance(process.hyperparameters.log_noise)
-
-        mean, variance, _ = process.predict(rows)
-        promise = log_expected_improvement(mean, jnp.sqrt(variance + noise), best)
-        again = repeats(fingerprint(rows), seen)
-        promise = jnp.where(again, -jnp.inf, promise)
-        width = min(max(self.shortlist, 2 * size), rows.shape[0])
-        short = jax.lax.top_k(promise, width)[1]
-
-        places = running.trial.shape[0]
-        runs = running.trial != EMPTY
-        rows = jnp.concatenate([running.x, rows[short]])
-        real = jnp.concatenate([runs, jnp.ones(short.shape, bool)])
-        mean, shared = process.joint(rows, real)
-        picked = believer_batch(
-            mean,
-            shared,
-            noise,
-            jnp.concatenate([jnp.zeros((places,), bool), ~again[short]]),
-            best,
-            running=places,
-            underway=jnp.sum(runs, dtype=jnp.int32),
-            size=size,
-        )
-        return rows[picked]
 
     def fit(
         self, x: jax.Array, values: jax.Array, known: jax.Array, geometry: Geometry

@@ -192,14 +192,12 @@ def test_a_batch_is_that_of_a_process_told_what_it_believes(told) -> None:
     joint = covariance(new, new, LEARNT.log_lengths, SPACE) - columns.T @ columns
     allowed = jnp.ones(30, bool).at[:3].set(False)
     best = jnp.max(y)
-    # Three places for what is under way, two of them taken.
-    settings = {"running": 3, "underway": jnp.int32(2), "size": 6}
-    chosen = believer_batch(mean, joint, noise, allowed, best, **settings)
+    chosen = believer_batch(mean, joint, noise, allowed, best, size=6)
 
-    rows, values, expected = [0, 1], [float(mean[0]), float(mean[1])], []
+    rows, values, expected = [], [], []
     for _ in range(6):
         other = _sklearn(
-            jnp.concatenate([x, new[jnp.asarray(rows)]]),
+            jnp.concatenate([x, new[jnp.asarray(rows, int)]]),
             np.append(np.asarray(y), values),
             LEARNT.log_lengths,
             LEARNT.log_noise,
@@ -210,7 +208,7 @@ def test_a_batch_is_that_of_a_process_told_what_it_believes(told) -> None:
                 jnp.asarray(m, jnp.float32), jnp.asarray(s, jnp.float32), best
             )
         )
-        promise[[*rows, 2]] = -np.inf
+        promise[[0, 1, 2, *rows]] = -np.inf
         expected.append(int(np.argmax(promise)))
         rows.append(expected[-1])
         values.append(m[expected[-1]])
@@ -219,8 +217,7 @@ def test_a_batch_is_that_of_a_process_told_what_it_believes(told) -> None:
 
 def test_a_batch_of_more_than_there_is_repeats_the_first_row() -> None:
     mean, allowed = jnp.zeros(3), jnp.asarray([False, True, False])
-    none = {"running": 0, "underway": jnp.int32(0), "size": 3}
     chosen = believer_batch(
-        mean, jnp.eye(3), jnp.float32(0.1), allowed, jnp.float32(0), **none
+        mean, jnp.eye(3), jnp.float32(0.1), allowed, jnp.float32(0), size=3
     )
     assert chosen.tolist() == [1, 0, 0]
