@@ -138,8 +138,8 @@ def inverse_factor(
         log_noise: f32[].
     """
     both = known[:, None] & known[None]
-    diagonal = jnp.where(known, noise_variance(log_noise), 1.0)
-    noisy = jnp.where(both, prior, 0.0) + jnp.diag(diagonal)
+    own = jnp.where(known, jnp.diagonal(prior) + noise_variance(log_noise), 1.0)
+    noisy = jnp.fill_diagonal(jnp.where(both, prior, 0.0), own, inplace=False)
     identity = jnp.eye(prior.shape[0], dtype=prior.dtype)
     factor = jnp.linalg.cholesky(noisy)
     return jax.scipy.linalg.solve_triangular(factor, identity, lower=True)

@@ -14,7 +14,7 @@ from evotune.algorithms._gaussian_process import (
     Hyperparameters,
     inverse_factor,
 )
-from evotune.algorithms._kernel import matern, squared_differences
+from evotune.algorithms._kernel import matern, matern_slope, squared_differences
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def most_likely(
         learning_rate: Of Adam, in units of the logarithms.
     """
     unit = jnp.broadcast_to(unit, (geometry.dimensions,)).astype(jnp.float32)
-    squared = squared_differences(x, x, geometry) / (unit**2)[None, None]
+    squared = squared_differences(x, x, geometry) / (unit**2)[:, None, None]
     start = prior.median(geometry.dimensions)
     adam = optax.adam(learning_rate)
 
@@ -101,15 +101,17 @@ def _slope(
     W = (C^-1 - w w^T) / 2, w = C^-1 y (Rasmussen and Williams, equation 5.9), so that
     nothing is differentiated through the Cholesky factor.
     """
-    covariances, pull = jax.vjp(
-        lambda logs: matern(squared @ jnp.exp(-2.0 * logs)), point.log_lengths
-    )
-    factor = inverse_factor(covariances, known, point.log_noise)
+    scale = jnp.exp(-2.0 * point.log_lengths)
+    distance = jnp.tensordot(scale, squared, 1)
+    factor = inverse_factor(matern(distance), known, point.log_noise)
     weights = factor.T @ (factor @ jnp.where(known, y, 0.0))
     slopes = 0.5 * (factor.T @ factor - weights[:, None] * weights[None])
-    slopes = jnp.where(known[:, None] & known[None], slopes, 0.0)
-    (lengths,) = pull(slopes)
-    noise = jnp.exp(point.log_noise) * jnp.trace(slopes)
+    # Rows that do not count are those of the identity: 0 but on the diagonal, where
+    # nothing is a distance.
+    pulls = slopes * matern_slope(distance)
+    lengths = -2.0 * scale * jnp.tensordot(squared, pulls, 2)
+    own = jnp.where(known, jnp.diagonal(slopes), 0.0)
+    noise = jnp.exp(point.log_noise) * jnp.sum(own)
 
     middle = prior.median(point.log_lengths.shape[0])
     longer = point.log_lengths - middle.log_lengths
