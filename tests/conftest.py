@@ -65,7 +65,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     following = (getattr(nextitem, "module", None), getattr(nextitem, "cls", None))
     due = next(_done) % OFTEN == 0 or group != following
     if due and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
-        from evotune.testing._algorithm import harness
+        from evotune.testing._harness import harness
 
         harness.cache_clear()
         jax.clear_caches()

@@ -17,7 +17,7 @@ from evotune.algorithms import NSGA2
 
 BOX = et.Space({f"x{i}": et.Float(0.0, 1.0) for i in range(5)})
 LINE = et.Space(x=et.Float(-1.0, 3.0))
-SMALL = NSGA2(population_size=8)
+SMALL = NSGA2(population_size=8, surrogate=None)
 
 
 def zdt1(hp):

@@ -187,7 +187,7 @@ def test_several_objectives_are_means_and_so_are_constraints():
     )
     space = et.Space(x=et.Float(0.0, 1.0))
     settings = {"generations": 2, "progress": False}
-    settings["algorithm"] = et.algorithms.NSGA2(population_size=8)
+    settings["algorithm"] = et.algorithms.NSGA2(population_size=8, surrogate=None)
     found = et.tune(task, space, repeats=2, **settings)
     feasible = 0
     for trial in found.trials:

@@ -66,7 +66,7 @@ def test_optunas_samplers_search_fronts(sampler) -> None:
 
 
 def test_evotune_is_told_all_objectives() -> None:
-    search = et.algorithms.NSGA2(population_size=8)
+    search = et.algorithms.NSGA2(population_size=8, surrogate=None)
     found = _samplers.asked_losses(search, [REAL] * 2, seeds=[3, 4], rounds=3)
     assert found.shape == (2, 24, 2)
     key, ask, tell = jax.random.key(4), jax.jit(search.ask), jax.jit(search.tell)

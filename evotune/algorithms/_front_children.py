@@ -14,7 +14,6 @@ from evotune.algorithms._breeding import (
     Breeding,
     crossed,
     mutate_until_new,
-    renewed,
 )
 from evotune.algorithms._compromises import Compromises, Survivors
 from evotune.algorithms._crossover import Crossover, simulated_binary_crossover
@@ -25,7 +24,7 @@ from evotune.algorithms._initial_design import initial_design
 from evotune.algorithms._mutation import polynomial_mutation
 from evotune.algorithms._selection import tournament_selection
 from evotune.algorithms._settings import range_problem
-from evotune.algorithms._surrogate import Surrogate
+from evotune.algorithms._surrogate import Chosen, Surrogate
 from evotune.algorithms._trials import next_trials
 
 _CHILDREN = 4
@@ -71,7 +70,13 @@ class Operators:
         return 1.0 / (self.mutation_index + 1.0)
 
     def children(
-        self, key: jax.Array, state: FrontState, parents: Compromises, *, fair: bool
+        self,
+        key: jax.Array,
+        state: FrontState,
+        parents: Compromises,
+        *,
+        fair: bool = False,
+        chosen: Chosen | None = None,
     ) -> jax.Array:
         """As many children as there are parents, all of them new.
 
@@ -84,6 +89,7 @@ class Operators:
             parents: N places, the best first.
             fair: Whether a tournament of two is decided by violations alone, not by
                 the order of the parents.
+            chosen: What a surrogate has chosen in the place of children.
 
         Returns:
             f32[N, D], canonical.
@@ -102,9 +108,12 @@ class Operators:
         bred = (next_trials(jnp.int32(0), rows) < _CHILDREN * known)[:, None]
         trial = next_trials(state.next_trial, rows)
         sampled = initial_design(trial, rows, state.seed, sample)
-        rate = self.mutation_rate
+        rate, start = self.mutation_rate, jnp.where(bred, child, sampled)
+        if chosen is not None:
+            start = jnp.where(chosen.places[:, None], chosen.x, start)
+            bred &= ~chosen.places[:, None]
         return mutate_until_new(
-            jnp.where(bred, child, sampled),
+            start,
             hits,
             steps,
             geometry=geometry,
@@ -127,40 +136,30 @@ class Operators:
             strength=functools.partial(constant_strength, strength=self.strength),
         )
 
-    def picked(
+    def chosen(
         self,
         key: jax.Array,
         state: FrontState,
         surrogate: Surrogate,
         survivors: Survivors,
-    ) -> jax.Array:
-        """As many new rows as there are in a generation, of the surrogate's children.
-
-        The first generation is of a scrambled Sobol sequence, also where it is asked
-        for in parts.
+    ) -> Chosen:
+        """The rows of a generation that a surrogate chooses, none of the first one.
 
         Args:
             key: Consumed.
             state: Only read; it knows who is under way.
             surrogate: Chooses.
             survivors: Orders trials, the best first.
-
-        Returns:
-            f32[N, D], canonical.
         """
-        geometry, rows = state.geometry, state.underway.trial.shape[0]
-        shape = (rows, geometry.dimensions)
-        tries = (ATTEMPTS, *shape)
-        sample, hits, steps = uniforms(key, shape, tries, tries)
+        rows = state.underway.trial.shape[0]
         own = key_after(key, jnp.int32(_SURROGATE))
-        breeding = self.breeding(geometry.dimensions)
-        x = widening_rows(surrogate, own, state, breeding, survivors)
+        breeding = self.breeding(state.geometry.dimensions)
         told = jnp.sum(state.members.known, dtype=jnp.int32)
-        trial = next_trials(state.next_trial, rows)
-        early = (trial < rows) | (told < 2)
-        sampled = initial_design(trial, rows, state.seed, sample)
-        x = jnp.where(early[:, None], sampled, x)
-        return renewed(x, hits, steps, geometry, state.seen)
+        return surrogate.choice(
+            next_trials(state.next_trial, rows),
+            told,
+            lambda: widening_rows(surrogate, own, state, breeding, survivors),
+        )
 
 
 def _winners(

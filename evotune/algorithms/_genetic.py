@@ -34,14 +34,19 @@ from evotune.algorithms._settings import (
     range_problem,
 )
 from evotune.algorithms._sobol import scrambling
-from evotune.algorithms._surrogate import SURROGATE, Surrogate, surrogate_problem
+from evotune.algorithms._surrogate import (
+    SURROGATE,
+    Chosen,
+    Surrogate,
+    surrogate_problem,
+)
 from evotune.algorithms._trials import advance, next_trials
 
 _SLOW = 8
 """Generations over which differences come to their share: at first they are steps of
 the size of the cube."""
 
-_BORN, _PICKED = -1, -(1 << 30)
+_BORN, _CHOSEN = -1, -(1 << 30)
 """Counters that no trial has, for keys that no other `ask` has."""
 
 
@@ -246,45 +251,35 @@ class GeneticAlgorithm:
         start = jnp.where(born.ready[:, None], born.x, first)
         bred = born.ready & born.crossed
         if self.surrogate is not None:
-            picked, x = self._picked(
-                self.surrogate, key_after(key, jnp.int32(_PICKED)), state, trial
-            )
-            start, bred = jnp.where(picked[:, None], x, start), bred & ~picked
+            chosen = self._chosen(self.surrogate, key, state, trial)
+            start = jnp.where(chosen.places[:, None], chosen.x, start)
+            bred &= ~chosen.places
         x = breeding.mutate_until_new(
             *(state.seats.ranked(), start, bred[:, None], state.seen, geometry),
             *u[1:],
         )
         return fresh(x, trial)
 
-    def _picked(
+    def _chosen(
         self,
         surrogate: Surrogate,
         key: jax.Array,
         state: GeneticState,
         trial: jax.Array,
-    ) -> tuple[jax.Array, jax.Array]:
-        """bool[P], which trials the surrogate picks, and f32[P, D], what.
-
-        It picks none of the first generation, also where that is asked for trial by
-        trial, and none after the first contest.
-        """
-        archive = state.archive
+    ) -> Chosen:
+        """What the surrogate chooses: nothing after the first contest."""
+        archive, geometry = state.archive, state.geometry
         assert archive is not None, "an archive belongs to a surrogate"
-        rows, dimensions = trial.shape[0], state.geometry.dimensions
         told = jnp.sum(archive.told.trial != EMPTY, dtype=jnp.int32)
-        picks = surrogate.takes(trial, rows)
-        picks &= (trial >= rows) & (told >= 2) & (state.seats.start == 0)
-
-        def found() -> jax.Array:
-            x = surrogate.propose(
-                *(key, archive, state.seen, self._breeding(dimensions)),
-                *(state.geometry, rows),
-            )
-            # The n-th that is picked is the n-th best: who asks for one has the best.
-            return x[jnp.clip(jnp.cumsum(picks) - 1, 0)]
-
-        nothing = jnp.zeros((rows, dimensions), jnp.float32)
-        return picks, jax.lax.cond(picks.any(), found, lambda: nothing)
+        own = key_after(key, jnp.int32(_CHOSEN))
+        breeding = self._breeding(geometry.dimensions)
+        return surrogate.choice(
+            trial,
+            jnp.where(state.seats.start == 0, told, 0),
+            lambda: surrogate.propose(
+                *(own, archive, state.seen, breeding, geometry, trial.shape[0])
+            ),
+        )
 
     def tell(self, state: GeneticState, outcome: Outcome) -> GeneticState:
         """The state that knows ``outcome``.

@@ -19,7 +19,7 @@ from evotune.algorithms._front_state import (
     start,
     with_results,
 )
-from evotune.algorithms._surrogate import Surrogate, surrogate_problem
+from evotune.algorithms._surrogate import SURROGATE, Surrogate, surrogate_problem
 from evotune.algorithms._trials import next_trials
 
 
@@ -39,9 +39,10 @@ class NSGA2:
     order within a generation, in parts, or with failures, which do not breed. A child
     that has been tried before is mutated further.
 
-    With a `Surrogate`, a Gaussian process of each objective picks, of many more
-    children than can be trained, those that are expected to add most to the hypervolume
-    of the front, each in its own way; what is infeasible is to it worse than all else.
+    While few trials are known, a Gaussian process of each objective (`Surrogate`)
+    picks, of many more children than can be trained, those that are expected to add
+    most to the hypervolume of the front, each in its own way; what is infeasible is to
+    it worse than all else.
 
     Outcomes, RUNNING ones too, must have M columns of fitness: make those that are
     under way by ``pending(proposal, objectives=M)``.
@@ -71,8 +72,9 @@ class NSGA2:
         Deb, Pratap, Agarwal and Meyarivan (2002), "A fast and elitist multiobjective
         genetic algorithm: NSGA-II", with its operators and numbers. Differs from the
         paper: the index of crossover is 15, not 20; every coordinate crosses,
-        categories are those of either parent or resampled, repeats are avoided, and the
-        first generation is not random.
+        categories are those of either parent or resampled, repeats are avoided, the
+        first generation is not random, and a surrogate chooses among the first
+        children; ``surrogate=None`` goes without.
     """
 
     population_size: int = 64
@@ -81,7 +83,7 @@ class NSGA2:
     crossover_index: float = 15.0
     mutation_rate: float | None = None
     mutation_index: float = 20.0
-    surrogate: Surrogate | None = None
+    surrogate: Surrogate | None = SURROGATE
 
     def __post_init__(self) -> None:
         problems = size_problems(self.population_size, self.objectives)
@@ -123,11 +125,10 @@ class NSGA2:
         """
         rows, operators = self.population_size, self._operators
         key = key_after(key, state.next_trial)
-        if self.surrogate is None:
-            parents = survivors(state.members, rows)
-            x = operators.children(key, state, parents, fair=False)
-        else:
-            x = operators.picked(key, state, self.surrogate, survivors)
+        parents, chosen = survivors(state.members, rows), None
+        if self.surrogate is not None:
+            chosen = operators.chosen(key, state, self.surrogate, survivors)
+        x = operators.children(key, state, parents, chosen=chosen)
         return fresh(x, next_trials(state.next_trial, rows))
 
     def tell(self, state: FrontState, outcome: Outcome) -> FrontState:

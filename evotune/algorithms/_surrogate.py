@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -35,6 +36,19 @@ _GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What a surrogate chooses of a proposal.
+
+    Attributes:
+        places: bool[P], of which trials.
+        x: f32[P, D], what; 0 elsewhere.
+    """
+
+    places: jax.Array
+    x: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Surrogate:
     """A Gaussian process of the trials so far, which chooses among children.
 
@@ -48,8 +62,8 @@ class Surrogate:
     at least, and none after ``until``. The other rows are children as they are born,
     which go on closing in when the process sees no difference any more.
 
-    Its program has one shape: on a CPU a proposal of 64 rows takes about a tenth of a
-    second, whether 50 trials are known or 500.
+    Its program has one shape: on two CPU cores a proposal of 64 rows takes some 40
+    milliseconds, whether 50 trials are known or 500.
 
     Args:
         candidates: Rows that are ranked for each proposal; four times those that are
@@ -158,6 +172,28 @@ class Surrogate:
         short = rows[jax.lax.top_k(promise(rows), width)[1]]
         return short[promise.believer(short, size)]
 
+    def choice(
+        self, trial: jax.Array, told: jax.Array, rows: Callable[[], jax.Array]
+    ) -> Chosen:
+        """Its part of a proposal: none of the first generation, whoever asks for it.
+
+        Args:
+            trial: i32[P], one after the other.
+            told: i32[], how many trials it knows.
+            rows: f32[P, D], what promises most, the best first; only computed where
+                some of it is chosen.
+        """
+        places = self.takes(trial, trial.shape[0]) & (trial >= trial.shape[0])
+        places &= told >= 2
+
+        def in_turn() -> jax.Array:
+            # The n-th that is chosen is the n-th best: who asks for one has the best.
+            return rows()[jnp.clip(jnp.cumsum(places) - 1, 0)]
+
+        nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(rows))
+        x = jax.lax.cond(places.any(), in_turn, lambda: nothing)
+        return Chosen(places=places, x=jnp.where(places[:, None], x, 0.0))
+
     def takes(self, trial: jax.Array, size: int) -> jax.Array:
         """bool[P], which trials it chooses: all at first, then fewer and fewer.
 
@@ -236,4 +272,4 @@ def surrogate_problem(value: Any) -> list[str]:
 
 
 SURROGATE = Surrogate()
-"""The default of the genetic algorithm."""
+"""The default of the genetic algorithm and of NSGA-II."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pickle
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
@@ -18,12 +17,11 @@ from evotune._contracts import (
     EMPTY,
     Algorithm,
     Geometry,
-    Outcome,
-    Proposal,
     Status,
     pending,
 )
 from evotune.testing._geometries import GEOMETRIES
+from evotune.testing._harness import Harness, harness
 from evotune.testing._haste import hasty_jit, hasty_operations
 from evotune.testing._outcomes import finish, part
 
@@ -36,56 +34,6 @@ _DTYPES = {
     "until": jnp.float32,
     "horizon": jnp.float32,
 }
-
-
-class Harness:
-    """An algorithm in one space, compiled once, that counts how often it is traced.
-
-    Args:
-        algorithm: What is tested.
-        geometry: The space.
-    """
-
-    def __init__(self, algorithm: Algorithm, geometry: Geometry) -> None:
-        self.algorithm = algorithm
-        self.geometry = geometry
-        self.traces: Counter[str] = Counter()
-
-        def ask(key: jax.Array, state: Any) -> Proposal:
-            self.traces["ask"] += 1
-            return algorithm.ask(key, state)
-
-        def tell(state: Any, outcome: Outcome) -> Any:
-            self.traces["tell"] += 1
-            return algorithm.tell(state, outcome)
-
-        self.ask = hasty_jit(ask)
-        self.tell = hasty_jit(tell)
-
-    def start(self, seed: int = 0) -> Any:
-        """The state before anything is known."""
-        return self.algorithm.init(jax.random.key(seed), self.geometry)
-
-    def score(self, proposal: Proposal) -> np.ndarray:
-        """f32[P], a smooth fitness with its best at 0.3 in every dimension."""
-        return -((np.asarray(proposal.x) - 0.3) ** 2).mean(axis=1)
-
-    @functools.cached_property
-    def generations(self) -> list[tuple[Any, Proposal, Outcome]]:
-        """Three generations: the state that was asked, its answer, what came of it."""
-        state, rows = self.start(), []
-        for number in range(3):
-            proposal = self.ask(jax.random.key(number), state)
-            outcome = finish(proposal, self.score(proposal))
-            rows.append((state, proposal, outcome))
-            state = self.tell(self.tell(state, pending(proposal)), outcome)
-        return rows
-
-
-@functools.lru_cache(maxsize=256)
-def harness(algorithm: Any, geometry: Geometry) -> Harness:
-    """One harness for each algorithm and space, so that each compiles once."""
-    return Harness(algorithm, geometry)
 
 
 class AlgorithmContract:
@@ -264,8 +212,8 @@ class AlgorithmContract:
     def test_nothing_is_compiled_twice(self, geometry: Geometry) -> None:
         """Three generations, pending rows and results: one trace of each function."""
         run = Harness(self.algorithm, geometry)
-        run.ask = jax.jit(_counting(run, "ask", self.algorithm.ask))
-        run.tell = jax.jit(_counting(run, "tell", self.algorithm.tell))
+        run.ask = jax.jit(run.counting("ask", self.algorithm.ask))
+        run.tell = jax.jit(run.counting("tell", self.algorithm.tell))
         shapes = jax.eval_shape(run.ask, jax.random.key(0), run.start())
         state = run.start()
         for _ in range(3):
@@ -321,16 +269,6 @@ class AlgorithmContract:
 def _signature(leaf: Any) -> str:
     """The shape and dtype of an array or of its stand-in."""
     return f"{leaf.dtype}{leaf.shape}"
-
-
-def _counting(run: Harness, name: str, function: Any) -> Any:
-    """``function``, counting its traces under ``name``."""
-
-    def counted(*arguments: Any) -> Any:
-        run.traces[name] += 1
-        return function(*arguments)
-
-    return counted
 
 
 def _assert_equal(a: Any, b: Any) -> None:

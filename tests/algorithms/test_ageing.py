@@ -10,7 +10,7 @@ from evotune._contracts import pending
 from evotune.algorithms import AgeingEvolution
 from evotune.algorithms._cube import active, levels_of
 from evotune.testing import GEOMETRIES, cube, finish, floating
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 
 SEARCH = AgeingEvolution(population_size=12, sample_size=4, batch_size=12)
 SPACE = GEOMETRIES["conditional"]

@@ -24,7 +24,7 @@ from evotune.algorithms._kernel import covariance
 from evotune.algorithms._local_penalization import penalized_batch
 from evotune.algorithms._thompson import thompson_batch
 from evotune.testing import choice, cube, finish, floating, integer
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 from tests.algorithms.bowl import SPACE, foreign, knowing, score
 

@@ -20,7 +20,7 @@ from evotune.algorithms._gaussian import (
     with_margin,
 )
 from evotune.testing import GEOMETRIES, choice, cube, finish, floating, integer, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 
 SEARCH = CMAES(batch_size=12)

@@ -153,7 +153,7 @@ class TestBayesianOptimizationByThompsonSamplingInATrustRegion(
 
 
 class TestNSGA2(AlgorithmContract):
-    algorithm = ea.NSGA2(population_size=12, objectives=1)
+    algorithm = ea.NSGA2(population_size=12, objectives=1, surrogate=None)
     geometries: ClassVar = FEW
 
     def best(self, state):

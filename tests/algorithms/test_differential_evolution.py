@@ -15,7 +15,7 @@ from evotune.algorithms import DifferentialEvolution
 from evotune.algorithms._differences import others, rivals
 from evotune.algorithms._population import Population
 from evotune.testing import choice, cube, finish, floating, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 
 SPACE = cube(floating(), floating(), floating(), choice(4))

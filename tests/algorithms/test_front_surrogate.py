@@ -25,7 +25,7 @@ from evotune.algorithms._hypervolume_improvement import (
 )
 from evotune.algorithms._nsga2 import survivors
 from evotune.testing import choice, cube, floating
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 from tests.algorithms.test_nsga2 import _outcome
 

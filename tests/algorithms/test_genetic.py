@@ -14,7 +14,7 @@ from evotune.algorithms import GeneticAlgorithm, _population, uniform_crossover
 from evotune.algorithms._population import nobody
 from evotune.study import simulate
 from evotune.testing import GEOMETRIES, choice, cube, finish, floating, integer, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 
 survive = jax.jit(_population.survive, static_argnames="elites")

@@ -13,7 +13,7 @@ import pytest
 from evotune._contracts import EMPTY, Condition, pending
 from evotune.algorithms import GridLevelsError, GridSearch, GridSizeError, canonicalise
 from evotune.testing import GEOMETRIES, choice, cube, finish, floating, integer
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 
 BOUNDED = {name: g for name, g in GEOMETRIES.items() if name != "many"}
 

@@ -17,7 +17,7 @@ from evotune._contracts import Status, pending
 from evotune.algorithms import _sobol
 from evotune.algorithms._initial_design import initial_design
 from evotune.testing import choice, cube, finish, floating, integer
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 
 N = 32
 SPACE = cube(*[floating()] * 5, integer(7), choice(3))
@@ -29,7 +29,7 @@ METHODS = {
     "CMA-ES": ea.CMAES(batch_size=N),
     "DE": ea.DifferentialEvolution(population_size=N),
     "PSO": ea.ParticleSwarm(population_size=N),
-    "NSGA-II": ea.NSGA2(population_size=N, objectives=1),
+    "NSGA-II": ea.NSGA2(population_size=N, objectives=1, surrogate=None),
     "NSGA-II, surrogate": ea.NSGA2(population_size=N, objectives=1, surrogate=SMALL),
     "NSGA-III": ea.NSGA3(population_size=N, objectives=1),
     "Bayesian": ea.BayesianOptimization(batch_size=N, candidates=64, climbs=1),

@@ -15,7 +15,7 @@ from evotune import algorithms as ea
 from evotune._contracts import EMPTY, Status, fresh, pending
 from evotune.algorithms import Islands
 from evotune.testing import choice, cube, finish, floating, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 
 
@@ -205,7 +205,9 @@ def test_numbers_stay_unique_after_a_lone_trial_of_somebody_else() -> None:
 
 def test_fronts_and_their_constraints_travel() -> None:
     search = Islands(
-        inner=ea.NSGA2(population_size=6, objectives=2), islands=2, interval=1
+        inner=ea.NSGA2(population_size=6, objectives=2, surrogate=None),
+        islands=2,
+        interval=1,
     )
     state = search.init(jax.random.key(0), SPACE)
     tell = hasty_jit(search.tell)

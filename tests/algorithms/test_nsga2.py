@@ -16,13 +16,13 @@ from evotune.algorithms import NSGA2, RandomSearch
 from evotune.algorithms._dominance import crowding_distances, nondominated_ranks
 from evotune.algorithms._nsga2 import survivors
 from evotune.testing import cube, finish, floating, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 
 ranks_of = hasty_jit(nondominated_ranks)
 crowding_of = hasty_jit(crowding_distances)
 ROWS, GENERATIONS, SEEDS, DIMENSIONS = 32, 12, 5, 8
-SEARCH = NSGA2(population_size=ROWS)
+SEARCH = NSGA2(population_size=ROWS, surrogate=None)
 
 
 def _dominates(a, b, va, vb):
@@ -104,7 +104,7 @@ def _members(search, told, tell):
 
 
 def test_feasible_trials_come_first_and_then_those_that_violate_least() -> None:
-    search = NSGA2(population_size=4)
+    search = NSGA2(population_size=4, surrogate=None)
     fitness = np.asarray([[9.0, 9.0], [8.0, 8.0], [0.0, 1.0], [1.0, 0.0]])
     constraints = [[2.0, 0.0], [0.5, 0.5], [-1.0, 0.0], [0.0, -1.0]]
     told = [([0, 1, 2, 3], fitness, constraints)]
@@ -115,7 +115,7 @@ def test_feasible_trials_come_first_and_then_those_that_violate_least() -> None:
 
 
 def test_survivors_are_whole_fronts_and_the_widest_of_the_last() -> None:
-    search, random = NSGA2(population_size=12), np.random.default_rng(4)
+    search, random = NSGA2(population_size=12, surrogate=None), np.random.default_rng(4)
     fitness = random.normal(size=(24, 2)).astype(np.float32)
     blocks = [np.arange(12), np.arange(12, 24)]
     told = [(block, fitness[block], None) for block in blocks]
@@ -128,7 +128,7 @@ def test_survivors_are_whole_fronts_and_the_widest_of_the_last() -> None:
 
 
 def test_a_trial_told_again_replaces_what_it_was_and_failures_do_not_breed() -> None:
-    search = NSGA2(population_size=4)
+    search = NSGA2(population_size=4, surrogate=None)
     tell = hasty_jit(search.tell)
     good = [[1.0, 1.0]] * 4
     told = [([0, 1, 2, 3], good, None)]
@@ -138,7 +138,7 @@ def test_a_trial_told_again_replaces_what_it_was_and_failures_do_not_breed() -> 
 
 
 def test_parts_of_a_generation_may_come_in_any_order() -> None:
-    run = harness(NSGA2(population_size=12), cube(*[floating()] * 3))
+    run = harness(NSGA2(population_size=12, surrogate=None), cube(*[floating()] * 3))
     state = run.start()
     for number in range(3):
         proposal = run.ask(jax.random.key(number), state)
@@ -223,7 +223,7 @@ def test_fronts_are_wider_than_random_ones_and_no_narrower_than_optunas(number) 
 
 
 def test_another_number_of_objectives_is_refused() -> None:
-    search = NSGA2(population_size=4, objectives=3)
+    search = NSGA2(population_size=4, objectives=3, surrogate=None)
     state = search.init(jax.random.key(0), cube(floating()))
     proposal = fresh(jnp.full((4, 1), 0.5), jnp.arange(4))
     with pytest.raises(ValueError, match=r"got 1 and `objectives=3`. Use `NSGA2\(obj"):

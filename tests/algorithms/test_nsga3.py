@@ -18,7 +18,7 @@ from evotune.algorithms._niches import (
 )
 from evotune.algorithms._nsga3 import near_directions
 from evotune.testing import cube, floating
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 from tests.algorithms.test_nsga2 import _outcome, _plain_ranks
 

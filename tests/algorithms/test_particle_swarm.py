@@ -10,7 +10,7 @@ import pytest
 from evotune._contracts import pending
 from evotune.algorithms import ParticleSwarm
 from evotune.testing import choice, cube, finish, floating, integer, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 
 FLAT = cube(floating(), floating(), floating())

@@ -10,7 +10,7 @@ import evotune as et
 from evotune._contracts import EMPTY, Status, pending
 from evotune.algorithms import LatinHypercubeSearch, StagedSearch
 from evotune.testing import choice, cube, finish, floating, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 
 SPACE = cube(floating(), floating(), choice(3), floating())
 SEARCH = StagedSearch(

@@ -14,7 +14,7 @@ from evotune.algorithms import GeneticAlgorithm, Surrogate
 from evotune.algorithms._archive import WORST, empty_archive, file
 from evotune.study import simulate
 from evotune.testing import choice, cube, finish, floating, integer, part
-from evotune.testing._algorithm import harness
+from evotune.testing._harness import harness
 from evotune.testing._haste import hasty_jit
 from tests.algorithms.bowl import SPACE, foreign, knowing, score
 

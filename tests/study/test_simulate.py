@@ -118,7 +118,7 @@ def test_several_objectives_are_ranked() -> None:
         lambda hp: (hp.x**2, (hp.x - 2.0) ** 2), directions=("minimize", "maximize")
     )
     space = et.Space(x=et.Float(-5.0, 5.0))
-    search = ea.NSGA2(population_size=8)
+    search = ea.NSGA2(population_size=8, surrogate=None)
     found = simulate(
         search,
         cube_fitness(task, space),
