@@ -78,14 +78,10 @@ def widening_rows(
         fitness=jnp.where(told.violation < DIVERGED, 0.0, WORST),
         trial=told.trial,
     )
-    own, count = (
-        key_after(key, jnp.int32(_BORN)),
-        max(surrogate.candidates, 4 * size),
-    )
+    own, (count, width) = key_after(key, jnp.int32(_BORN)), surrogate.counts(size)
     rows = surrogate.rows(own, best, breeding, state.geometry, count)
     again = repeats(fingerprint(rows), state.seen)
     promise = jnp.where(again, -jnp.inf, hopes.promise(rows))
-    width = min(max(surrogate.shortlist, 2 * size), rows.shape[0])
     short = jax.lax.top_k(promise, width)[1]
     return hopes.batch(rows[short], ~again[short], size)
 

@@ -166,11 +166,15 @@ class Surrogate:
             best=jnp.max(jnp.where(known, values, -jnp.inf)),
             seen=seen,
         )
-        count = max(self.candidates, 4 * size)
+        count, width = self.counts(size)
         rows = self.rows(key, told, breeding, geometry, count)
-        width = min(max(self.shortlist, 2 * size), count)
         short = rows[jax.lax.top_k(promise(rows), width)[1]]
         return short[promise.believer(short, size)]
+
+    def counts(self, size: int) -> tuple[int, int]:
+        """Rows that are ranked, and those of them that P rows are chosen from."""
+        count = max(self.candidates, 4 * size)
+        return count, min(max(self.shortlist, 2 * size), count)
 
     def choice(
         self, trial: jax.Array, told: jax.Array, rows: Callable[[], jax.Array]
