@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from evotune._contracts import EMPTY, Geometry
-from evotune.algorithms._cube import is_categorical
-from evotune.algorithms._population import Population, nobody
+from evotune._contracts import Geometry
+from evotune.algorithms._kernel import scaled_squares
+from evotune.algorithms._population import Population, placed
 from evotune.algorithms._settings import range_problem
 
 
@@ -43,7 +43,7 @@ def cleared(
     Args:
         x: f32[N, D], canonical, best first.
         fitness: f32[N], best first; -inf where a row is nobody.
-        geometry: The space; categories are alike, or else one length apart.
+        geometry: The space, in which rows lie as for a surrogate (`scaled_squares`).
         radius: In unit-cube lengths, the root mean square over dimensions: two points
             drawn at random are about 0.4 apart.
 
@@ -64,7 +64,9 @@ def cleared(
         so that fitness may have any sign; one of each niche is left, the paper's
         capacity of 1.
     """
-    near = distances(x, geometry) < radius
+    dimensions = x.shape[1]
+    squared = scaled_squares(x, x, jnp.zeros((dimensions,), jnp.float32), geometry)
+    near = squared < dimensions * radius**2
     place = jnp.arange(fitness.shape[0], dtype=jnp.int32)
 
     def clear(first: jax.Array, fitness: jax.Array) -> jax.Array:
@@ -72,20 +74,6 @@ def cleared(
         return jnp.where(lost, -jnp.inf, fitness)
 
     return jax.lax.fori_loop(0, fitness.shape[0], clear, fitness)
-
-
-def distances(x: jax.Array, geometry: Geometry) -> jax.Array:
-    """f32[N, N], the root mean square over dimensions of how far rows are apart.
-
-    Args:
-        x: f32[N, D], canonical.
-        geometry: The space; different categories are one length apart.
-    """
-    total = jnp.zeros((x.shape[0],) * 2, jnp.float32)
-    for column, unordered in zip(x.T, is_categorical(geometry), strict=True):
-        apart = column[:, None] - column[None]
-        total += (apart != 0.0).astype(jnp.float32) if unordered else apart**2
-    return jnp.sqrt(total * np.float32(1.0 / x.shape[1]))
 
 
 def niched(population: Population, geometry: Geometry, *, radius: float) -> Population:
@@ -101,10 +89,8 @@ def niched(population: Population, geometry: Geometry, *, radius: float) -> Popu
     fitness = cleared(population.x, population.fitness, geometry, radius=radius)
     order = jnp.argsort(-fitness, stable=True)
     kept = jnp.isfinite(fitness)
-    trial = jnp.where(kept, population.trial, EMPTY)
-    return _placed(
-        Population(x=population.x, fitness=fitness, trial=trial), order, kept[order]
-    )
+    cleared_ones = dataclasses.replace(population, fitness=fitness)
+    return placed(cleared_ones, order, kept[order])
 
 
 def standing(everyone: Population, geometry: Geometry, *, radius: float) -> jax.Array:
@@ -136,13 +122,3 @@ def standing(everyone: Population, geometry: Geometry, *, radius: float) -> jax.
     )
     place = jnp.sum(lower, axis=1, dtype=jnp.int32).astype(jnp.float32)
     return jnp.where(jnp.isfinite(fitness), place, -jnp.inf)
-
-
-def _placed(members: Population, order: jax.Array, taken: jax.Array) -> Population:
-    """Members in another order, in places of which some hold nobody."""
-    empty = nobody(order.shape[0], members.x.shape[1])
-    return Population(
-        x=jnp.where(taken[:, None], members.x[order], empty.x),
-        fitness=jnp.where(taken, members.fitness[order], empty.fitness),
-        trial=jnp.where(taken, members.trial[order], empty.trial),
-    )

@@ -130,11 +130,9 @@ def merge(
     """
     size = population.trial.shape[0]
     everyone = joined(population, trial, fitness, x)
-    trial, fitness, rows = everyone.trial, everyone.fitness, everyone.x
-    place = jnp.arange(trial.shape[0], dtype=jnp.int32)
-    ranked = jax.lax.sort((-fitness, -trial, place), num_keys=2)
-    fitness, trial, order = -ranked[0], -ranked[1], ranked[2]
-    known = jnp.isfinite(fitness)
+    place = jnp.arange(everyone.trial.shape[0], dtype=jnp.int32)
+    ranked = jax.lax.sort((-everyone.fitness, -everyone.trial, place), num_keys=2)
+    known, trial, order = jnp.isfinite(ranked[0]), -ranked[1], ranked[2]
     elite = place < elites
     kept = known & elite
     if elites < size:
@@ -145,9 +143,20 @@ def merge(
     # Who is kept comes first, in the same order.
     source = jax.lax.top_k(jnp.where(kept, -place, -place - trial.shape[0]), size)[1]
     taken = jnp.arange(size) < jnp.sum(kept, dtype=jnp.int32)
-    empty = nobody(size, rows.shape[1])
+    return placed(everyone, order[source], taken)
+
+
+def placed(everyone: Population, place: jax.Array, taken: jax.Array) -> Population:
+    """Members in other places, some of which hold nobody.
+
+    Args:
+        everyone: R places.
+        place: i32[N], whom each place holds.
+        taken: bool[N], which of them hold anybody.
+    """
+    empty = nobody(place.shape[0], everyone.x.shape[1])
     return Population(
-        x=jnp.where(taken[:, None], rows[order[source]], empty.x),
-        fitness=jnp.where(taken, fitness[source], empty.fitness),
-        trial=jnp.where(taken, trial[source], empty.trial),
+        x=jnp.where(taken[:, None], everyone.x[place], empty.x),
+        fitness=jnp.where(taken, everyone.fitness[place], empty.fitness),
+        trial=jnp.where(taken, everyone.trial[place], empty.trial),
     )

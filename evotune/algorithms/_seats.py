@@ -14,6 +14,7 @@ from evotune.algorithms._notes import Notes, look_up, no_notes, noted
 from evotune.algorithms._population import (
     Population,
     nobody,
+    placed,
     told_trials,
     with_results,
 )
@@ -144,7 +145,7 @@ def contested(
     best, since = _best(seats, everyone, competes)
     return dataclasses.replace(
         seats,
-        holders=_held(everyone, place, taken),
+        holders=placed(everyone, place, taken),
         control=jnp.where(taken[:, None], control, seats.control),
         planned=noted(seats.planned, jnp.where(running, outcome.trial, EMPTY), own),
         best=best,
@@ -214,18 +215,8 @@ def seated(everyone: Population, seats: int) -> Population:
         seats: N.
     """
     competes = jnp.isfinite(everyone.fitness)
-    return _held(
+    return placed(
         everyone, *holders(everyone, seat_of(everyone.trial, seats), competes, seats)
-    )
-
-
-def _held(everyone: Population, place: jax.Array, taken: jax.Array) -> Population:
-    """What `holders` found, as a population."""
-    empty = nobody(place.shape[0], everyone.x.shape[1])
-    return Population(
-        x=jnp.where(taken[:, None], everyone.x[place], empty.x),
-        fitness=jnp.where(taken, everyone.fitness[place], empty.fitness),
-        trial=jnp.where(taken, everyone.trial[place], empty.trial),
     )
 
 
