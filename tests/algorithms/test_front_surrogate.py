@@ -14,6 +14,7 @@ from evotune._contracts import EMPTY, Status, fresh, pending
 from evotune._pareto import hypervolume
 from evotune.algorithms import NSGA2, Surrogate
 from evotune.algorithms._compromises import lessons, no_compromises, with_new
+from evotune.algorithms._draws import key_after
 from evotune.algorithms._front_surrogate import ranked
 from evotune.algorithms._hypervolume_improvement import (
     DRAWS,
@@ -203,6 +204,28 @@ def test_what_is_under_way_is_believed_and_not_proposed_again() -> None:
     assert np.mean(apart, axis=0)[0] > np.mean(apart, axis=0)[1], apart
     done = run.tell(waiting, _outcome(first, _bowls(first.x)))
     assert (done.running.trial == EMPTY).all()
+
+
+def test_what_is_not_chosen_are_children_as_they_are_born() -> None:
+    search = dataclasses.replace(
+        SEARCH, surrogate=dataclasses.replace(LITTLE, chosen=8, until=24)
+    )
+    run, shares = harness(search, SPACE), []
+    state = run.start()
+    for number in range(5):
+        key, trial = jax.random.key(number), number * 8 + jnp.arange(8)
+        proposal = run.ask(key, state)
+        born = search._operators.children(
+            key_after(key, state.next_trial), state, survivors(state.members, 8)
+        )
+        same = (np.asarray(born) == np.asarray(proposal.x)).all(axis=1)
+        takes = np.asarray(search.surrogate.takes(trial, 8)) & (number > 0)
+        # Of a batch one row may have been mutated further, for another that is chosen.
+        assert same[~takes].mean() > 0.8
+        assert not same[takes].any()
+        shares.append(int(takes.sum()))
+        state = run.tell(state, _outcome(proposal, _bowls(proposal.x)))
+    assert shares == [0, 8, 4, 0, 0]
 
 
 def test_what_is_no_surrogate_is_an_error() -> None:
