@@ -1,4 +1,4 @@
-"""Children of compromises: bred, or picked by a surrogate."""
+"""Children of compromises: bred, or chosen by a surrogate."""
 
 from __future__ import annotations
 
