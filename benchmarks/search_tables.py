@@ -216,7 +216,7 @@ def main() -> None:
     if options.tiny:
         return
     part = "" if options.tables == "measured" else options.tables
-    part = "ablation" if options.ablation else part
+    part = "ablation" if options.ablation else options.part or part
     part = "one_generation" if options.one_generation else part
     path = write_result(
         "search_tables",
@@ -243,6 +243,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sides", nargs="+", metavar="SIDE", help="all if not given")
     parser.add_argument("--seeds", type=int, help="20, of one generation 60")
     parser.add_argument("--seed", type=int, default=0, help="the first of the seeds")
+    parser.add_argument("--part", default="", help="search_tables_PART.json")
     parser.add_argument("--tiny", action="store_true", help="half a minute")
     options = parser.parse_args()
     if options.seeds is None:
