@@ -218,10 +218,10 @@ def test_what_is_not_chosen_are_children_as_they_are_born() -> None:
         born = search._operators.children(
             key_after(key, state.next_trial), state, survivors(state.members, 8)
         )
-        same = (np.asarray(born) == np.asarray(proposal.x)).all(axis=1)
+        same = np.isclose(born, proposal.x, atol=1e-5).all(axis=1)
         takes = np.asarray(search.surrogate.takes(trial, 8)) & (number > 0)
-        # Of a batch one row may have been mutated further, for another that is chosen.
-        assert same[~takes].mean() > 0.8
+        # One row may be mutated further, as it repeats another that is chosen.
+        assert np.sum(~same[~takes]) <= 1
         assert not same[takes].any()
         shares.append(int(takes.sum()))
         state = run.tell(state, _outcome(proposal, _bowls(proposal.x)))
