@@ -15,7 +15,7 @@ from evotune.algorithms._breeding import (
     crossed,
     mutate_until_new,
 )
-from evotune.algorithms._compromises import Compromises, Survivors
+from evotune.algorithms._compromises import Compromises
 from evotune.algorithms._crossover import Crossover, simulated_binary_crossover
 from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._front_state import FrontState
@@ -141,7 +141,7 @@ class Operators:
         key: jax.Array,
         state: FrontState,
         surrogate: Surrogate,
-        survivors: Survivors,
+        told: Compromises,
     ) -> Chosen:
         """The rows of a generation that a surrogate chooses, none of the first one.
 
@@ -149,16 +149,16 @@ class Operators:
             key: Consumed.
             state: Only read; it knows who is under way.
             surrogate: Chooses.
-            survivors: Orders trials, the best first.
+            told: All that it knows, the best first.
         """
-        rows = state.underway.trial.shape[0]
+        rows, dimensions = state.underway.trial.shape[0], state.geometry.dimensions
         own = key_after(key, jnp.int32(_SURROGATE))
-        breeding = self.breeding(state.geometry.dimensions)
-        told = jnp.sum(state.members.known, dtype=jnp.int32)
+        breeding = self.breeding(dimensions)
         return surrogate.choice(
             next_trials(state.next_trial, rows),
-            told,
-            lambda: widening_rows(surrogate, own, state, breeding, survivors),
+            jnp.sum(told.known, dtype=jnp.int32),
+            lambda: widening_rows(surrogate, own, state, breeding, told),
+            dimensions,
         )
 
 

@@ -12,11 +12,7 @@ from evotune._contracts import EMPTY, Geometry
 from evotune.algorithms._archive import WORST, normal_scores
 from evotune.algorithms._belief import believe
 from evotune.algorithms._breeding import Breeding
-from evotune.algorithms._compromises import (
-    DIVERGED,
-    Compromises,
-    Survivors,
-)
+from evotune.algorithms._compromises import DIVERGED, Compromises
 from evotune.algorithms._dominance import nondominated_ranks
 from evotune.algorithms._draws import key_after, uniforms
 from evotune.algorithms._duplicates import fingerprint, repeats
@@ -45,7 +41,7 @@ def widening_rows(
     key: jax.Array,
     state: FrontState,
     breeding: Breeding,
-    survivors: Survivors,
+    told: Compromises,
 ) -> jax.Array:
     """New rows of which each promises to widen the front, in its own way.
 
@@ -58,13 +54,12 @@ def widening_rows(
         key: Consumed.
         state: Only read; none of what it has seen is proposed again.
         breeding: Makes the children.
-        survivors: Orders trials, the best first.
+        told: All that it knows, the best first.
 
     Returns:
         f32[P, D], canonical, of as many rows as trials under way are remembered.
     """
     size = state.underway.trial.shape[0]
-    told = survivors(state.members, state.members.trial.shape[0])
     known, objectives = told.known, told.fitness.shape[1]
     values = jax.vmap(normal_scores, (1, None), 1)(ranked(told), known)
     direct, draw = uniforms(key, (objectives,), (objectives,))

@@ -279,6 +279,7 @@ class GeneticAlgorithm:
             lambda: surrogate.propose(
                 *(own, archive, state.seen, breeding, geometry, trial.shape[0])
             ),
+            geometry.dimensions,
         )
 
     def tell(self, state: GeneticState, outcome: Outcome) -> GeneticState:

@@ -125,9 +125,10 @@ class NSGA2:
         """
         rows, operators = self.population_size, self._operators
         key = key_after(key, state.next_trial)
-        parents, chosen = survivors(state.members, rows), None
+        told, chosen = survivors(state.members, state.members.trial.shape[0]), None
         if self.surrogate is not None:
-            chosen = operators.chosen(key, state, self.surrogate, survivors)
+            chosen = operators.chosen(key, state, self.surrogate, told)
+        parents = jax.tree.map(lambda leaf: leaf[:rows], told)
         x = operators.children(key, state, parents, chosen=chosen)
         return fresh(x, next_trials(state.next_trial, rows))
 

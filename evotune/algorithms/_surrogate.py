@@ -41,7 +41,7 @@ class Chosen:
 
     Attributes:
         places: bool[P], of which trials.
-        x: f32[P, D], what; 0 elsewhere.
+        x: f32[P, D], what; elsewhere it says nothing.
     """
 
     places: jax.Array
@@ -177,7 +177,11 @@ class Surrogate:
         return count, min(max(self.shortlist, 2 * size), count)
 
     def choice(
-        self, trial: jax.Array, told: jax.Array, rows: Callable[[], jax.Array]
+        self,
+        trial: jax.Array,
+        told: jax.Array,
+        rows: Callable[[], jax.Array],
+        dimensions: int,
     ) -> Chosen:
         """Its part of a proposal: none of the first generation, whoever asks for it.
 
@@ -186,6 +190,7 @@ class Surrogate:
             told: i32[], how many trials it knows.
             rows: f32[P, D], what promises most, the best first; only computed where
                 some of it is chosen.
+            dimensions: D.
         """
         places = self.takes(trial, trial.shape[0]) & (trial >= trial.shape[0])
         places &= told >= 2
@@ -194,9 +199,9 @@ class Surrogate:
             # The n-th that is chosen is the n-th best: who asks for one has the best.
             return rows()[jnp.clip(jnp.cumsum(places) - 1, 0)]
 
-        nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(rows))
+        nothing = jnp.zeros((trial.shape[0], dimensions), jnp.float32)
         x = jax.lax.cond(places.any(), in_turn, lambda: nothing)
-        return Chosen(places=places, x=jnp.where(places[:, None], x, 0.0))
+        return Chosen(places=places, x=x)
 
     def takes(self, trial: jax.Array, size: int) -> jax.Array:
         """bool[P], which trials it chooses: all at first, then fewer and fewer.
